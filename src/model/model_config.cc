@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/files.h"
+#include "base/utf8.h"
 
 namespace oriel::model {
 namespace {
@@ -118,8 +119,7 @@ class ObjectReader {
 
   void Fail(const char* key, std::string_view wanted, const json::value& found) {
     if (!status_.ok()) return;
-    std::string text = json::serialize(found);
-    if (text.size() > 80) text = text.substr(0, 77) + "...";
+    const std::string text = Ellipsize(json::serialize(found), 80);
     status_ =
         InvalidArgument("{}: '{}' is {}, want {}", what_, FullName(key), text, wanted);
   }

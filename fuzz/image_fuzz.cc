@@ -18,8 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.fancy_upscaling = (mode & 8) != 0;
 
   const auto image = oriel::image::Decode(bytes, options);
-  if (image.ok() && image->pixels.size() !=
-                        size_t(image->height) * image->width * image->channels) {
+  if (image.ok() &&
+      image->pixels.size() != size_t(image->height) * image->width * image->channels) {
     std::abort();
   }
   switch (oriel::image::SniffFormat(bytes)) {

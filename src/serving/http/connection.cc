@@ -132,6 +132,7 @@ std::optional<Problem> CheckBodyHeaders(const Route& route, const RequestHead& h
 
 struct Connection::Exchange {
   Request request;
+  UploadLease lease;  // of the request's body
   const Route* route = nullptr;
   unsigned version = 11;
   bool keep_alive = false;
@@ -303,6 +304,10 @@ net::awaitable<bool> Connection::ServeOne() {
       body_unread = false;
     } else if (problem->status == kClientLeftStatus) {
       co_return false;
+    } else {
+      // Not held while the refusal is told.
+      request.body = std::string();
+      exchange.lease = UploadLease();
     }
   }
   request.upload = TimePoint::clock::now() - request.received;
@@ -327,7 +332,7 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
                                                             Parser& head_parser) {
   const ServerOptions& options = context_.options;
   Request& request = exchange.request;
-  request.lease = UploadLease(context_.uploads);
+  exchange.lease = UploadLease(context_.uploads);
 
   std::optional<MultipartParser> form;
   const std::string_view type = request.head.Header("content-type");
@@ -377,7 +382,7 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
     const std::string_view bytes(chunk.get(), kReadSize - body.size);
     if (bytes.empty()) continue;
     received += bytes.size();
-    if (!request.lease.Grow(bytes.size())) {
+    if (!exchange.lease.Grow(bytes.size())) {
       co_return Refusal(429, "too many uploads at the same time");
     }
     if (form.has_value()) {
@@ -432,18 +437,18 @@ net::awaitable<std::optional<Response>> Connection::Handle(Exchange& exchange) {
   handed.head = request.head;
   handed.body = std::move(request.body);
   handed.form = std::move(request.form);
-  handed.lease = std::move(request.lease);
   handed.upload = request.upload;
   handed.received = request.received;
   handed.deadline = deadline;
   handed.cancellation = cancellation;
-  Responder responder([mailbox](std::optional<Response> response) {
+  const auto post = [mailbox](std::optional<Response> response) {
     net::post(mailbox->executor, [mailbox, response = std::move(response)]() mutable {
       mailbox->answered = true;
       mailbox->response = std::move(response);
       mailbox->Wake();
     });
-  });
+  };
+  Responder responder(post, std::move(exchange.lease));
   timer_.cancel();
   try {
     exchange.route->handle(context_.app, std::move(handed), std::move(responder));

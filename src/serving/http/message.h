@@ -83,7 +83,6 @@ struct Request {
   RequestHead head;
   std::string body;                           // unless it was a form
   std::optional<std::vector<FormPart>> form;  // multipart/form-data
-  UploadLease lease;                          // keep as long as the bytes live
   Duration upload{};                          // from the first byte to the last
   TimePoint received{};                       // of the first byte
   TimePoint deadline = kNever;                // for the answer
@@ -98,20 +97,30 @@ struct Response {
 };
 
 // Takes the answer of one request, once, from any thread. Dropped without an
-// answer it sends one itself: 500.
+// answer it sends one itself: 500. It holds the request's share of the upload
+// budget, and gives it back before the client can know the answer: keep it as long
+// as the request's bytes.
 class Responder {
  public:
   using Sink = std::function<void(std::optional<Response>)>;  // nullopt: dropped
-  explicit Responder(Sink sink) : sink_(std::move(sink)) {}
-  Responder(Responder&& other) noexcept : sink_(std::exchange(other.sink_, nullptr)) {}
+  explicit Responder(Sink sink, UploadLease lease = UploadLease())
+      : sink_(std::move(sink)), lease_(std::move(lease)) {}
+  Responder(Responder&& other) noexcept
+      : sink_(std::exchange(other.sink_, nullptr)), lease_(std::move(other.lease_)) {}
   Responder& operator=(Responder&&) = delete;
   ~Responder() {
-    if (sink_) sink_(std::nullopt);
+    if (sink_) Finish(std::nullopt);
   }
-  void Send(Response response) && { std::exchange(sink_, nullptr)(std::move(response)); }
+  void Send(Response response) && { Finish(std::move(response)); }
 
  private:
+  void Finish(std::optional<Response> response) {
+    { const UploadLease returned = std::move(lease_); }
+    std::exchange(sink_, nullptr)(std::move(response));
+  }
+
   Sink sink_;
+  UploadLease lease_;
 };
 
 }  // namespace oriel::serving::http

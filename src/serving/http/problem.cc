@@ -98,8 +98,7 @@ Problem ImageProblem(const absl::Status& status, Bytes image) {
   if (image.empty()) return {400, "the file is empty"};
   if (absl::IsInvalidArgument(status) &&
       image::SniffFormat(image) == image::Format::kUnknown) {
-    return {415,
-            "not an image that Oriel reads: it takes JPEG, PNG, WebP, GIF and BMP"};
+    return {415, "not an image that Oriel reads: it takes JPEG, PNG, WebP, GIF and BMP"};
   }
   return ProblemFrom(status);
 }

@@ -26,6 +26,13 @@ std::string Render(const std::string& text, const mustache::data& data) {
   return compiled.render(data);
 }
 
+// A text that may be missing: sections of templates ask for has_KEY, as a text that
+// is empty counts as there.
+void SetText(mustache::data& data, const std::string& key, const std::string& text) {
+  data.set("has_" + key, !text.empty());
+  data.set(key, text);
+}
+
 // "tabby, tabby cat" reads as a name and its synonyms.
 std::pair<std::string, std::string> SplitLabel(const std::string& label) {
   const size_t comma = label.find(", ");
@@ -35,18 +42,16 @@ std::pair<std::string, std::string> SplitLabel(const std::string& label) {
 
 mustache::data ResultData(const PageResult& result) {
   mustache::data data;
-  data.set("filename", result.filename);
-  data.set("has_picture", !result.picture.empty());
-  data.set("picture", result.picture);
-  data.set("timing", result.timing);
-  data.set("has_error", !result.error.empty());
-  data.set("error", result.error);
+  SetText(data, "filename", result.filename);
+  SetText(data, "picture", result.picture);
+  SetText(data, "timing", result.timing);
+  SetText(data, "error", result.error);
   mustache::data labels{mustache::data::type::list};
   for (const model::ScoredLabel& label : result.labels) {
     const auto [name, synonyms] = SplitLabel(label.label);
     mustache::data entry;
     entry.set("name", name);
-    entry.set("synonyms", synonyms);
+    SetText(entry, "synonyms", synonyms);
     entry.set("index", fmt::format("{}", label.index));
     entry.set("wnid", label.wnid);
     entry.set("percent", fmt::format("{:.1f}", 100 * label.probability));
@@ -90,12 +95,11 @@ std::string Web::RenderPage(const PageData& page) const {
     data.set("title", model.title);
     data.set("classes", fmt::format("{}", model.num_classes - model.class_offset));
     data.set("input", fmt::format("{} \u00d7 {}", model.width, model.height));
-    data.set("source", model.provenance.source);
-    data.set("license", model.provenance.license);
-    data.set("accuracy", model.provenance.accuracy);
+    SetText(data, "source", model.provenance.source);
+    SetText(data, "license", model.provenance.license);
+    SetText(data, "accuracy", model.provenance.accuracy);
   }
-  data.set("note", page.note);
-  data.set("has_note", !page.note.empty());
+  SetText(data, "note", page.note);
   mustache::data results{mustache::data::type::list};
   for (const PageResult& result : page.results) results.push_back(ResultData(result));
   data.set("results", results);

@@ -517,10 +517,11 @@ net::awaitable<void> Connection::Write(Exchange& exchange, Response response) {
     error_code ignored;
     socket_.close(ignored);
   }
-  spdlog::info("{} {} {} {} {:.1f} ms id={}", ForLog(head.method_name), ForLog(head.path),
-               response.status, n,
-               Milliseconds(TimePoint::clock::now() - exchange.request.received),
-               head.id);
+  const bool is_probe = exchange.route != nullptr && exchange.route->is_probe;
+  spdlog::log(is_probe ? spdlog::level::debug : spdlog::level::info,
+              "{} {} {} {} {:.1f} ms id={}", ForLog(head.method_name), ForLog(head.path),
+              response.status, n,
+              Milliseconds(TimePoint::clock::now() - exchange.request.received), head.id);
 }
 
 // Closing while the client still sends would make its system throw away our

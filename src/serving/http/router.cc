@@ -14,8 +14,10 @@ constexpr Route kRoutes[] = {
     {Method::kGet, "/script.js", BodyKind::kNone, Audience::kPerson, nullptr, GetScript},
     {Method::kPost, "/api/classify", BodyKind::kImage, Audience::kProgram, AdmitImages,
      PostClassify},
-    {Method::kGet, "/healthz", BodyKind::kNone, Audience::kProgram, nullptr, GetHealthz},
-    {Method::kGet, "/readyz", BodyKind::kNone, Audience::kProgram, nullptr, GetReadyz},
+    {Method::kGet, "/healthz", BodyKind::kNone, Audience::kProgram, nullptr, GetHealthz,
+     true},
+    {Method::kGet, "/readyz", BodyKind::kNone, Audience::kProgram, nullptr, GetReadyz,
+     true},
 };
 
 }  // namespace

@@ -32,6 +32,8 @@ struct Route {
   absl::Status (*admit)(App& app, const RequestHead& head);
   // Must not block and must not throw.
   void (*handle)(App& app, Request request, Responder responder);
+  // Asked every few seconds by whatever watches the server: logged at debug level.
+  bool is_probe = false;
 };
 
 // All endpoints of the server.

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """`oriel export`, `classify` and `serve` as a user runs them, on real weights and photos.
 
-usage: serve_test.py ORIEL TEST_DATA      (TEST_DATA: what tools/fetch_test_data.sh left)
+usage: serve_test.py ORIEL CLASSIFY_IMAGE TEST_DATA
+       (CLASSIFY_IMAGE: built from examples/; TEST_DATA: what tools/fetch_test_data.sh left)
 
 The top-5 wanted are PyTorch's for these photos. Standard library only.
 """
@@ -19,7 +20,7 @@ import urllib.error
 import urllib.request
 import uuid
 
-ORIEL, DATA = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+ORIEL, CLASSIFY_IMAGE, DATA = (pathlib.Path(path).resolve() for path in sys.argv[1:4])
 MODEL = "efficientnet_lite2"
 # Index of the most probable class by PyTorch; of the PNG photos, whose decoding is exact.
 TOP1 = {"chelsea.png": 285, "coffee.png": 967, "astronaut.png": 422}
@@ -92,6 +93,12 @@ class Serve(unittest.TestCase):
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         got = {pathlib.Path(r["file"]).name: r["top"][0]["index"] for r in rows}
         self.assertEqual(got, TOP1)
+
+    def test_the_example_of_the_readme_answers(self):
+        done = subprocess.run([CLASSIFY_IMAGE, self.models / MODEL / "1",
+                               self.photo("chelsea.png")], check=True, capture_output=True,
+                              text=True)
+        self.assertIn("Egyptian cat", done.stdout.splitlines()[0])
 
     def test_one_bad_image_does_not_stop_the_rest(self):
         bad = pathlib.Path(self.folder.name) / "bad.jpg"

@@ -38,9 +38,8 @@ class EfficientNetLiteGolden : public ::testing::TestWithParam<int> {
     model_ = manifest.at("models").at(fmt::format("lite{}", GetParam()));
     const std::filesystem::path weights =
         TestDownloads() / "weights" / std::string(model_.at("weights").as_string());
-    if (!std::filesystem::exists(weights)) {
-      GTEST_SKIP() << weights << " is not there: run tools/fetch_test_data.sh";
-    }
+    ASSERT_TRUE(std::filesystem::exists(weights))
+        << weights << " is not there: run tools/fetch_test_data.sh";
     const std::string name = fmt::format("efficientnet_lite{}", GetParam());
     network_ = nets::BuildNetwork(name, {}).value();
     ASSERT_OK_AND_ASSIGN(const auto opened, checkpoint::Open(weights));

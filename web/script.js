@@ -80,9 +80,9 @@ function show(photo, answer) {
 // What to do about it, in the words of a person.
 function explain(code, reason) {
   switch (code) {
-    case 413: return 'This photo is too large. ' + reason;
-    case 415: return 'This file is not a photo that can be read here. ' + reason;
-    case 400: return 'This photo could not be read. ' + reason;
+    case 400:
+    case 413:
+    case 415: return 'This file cannot be used: ' + reason;
     case 429: return 'The server is busy. Try again in a moment.';
     case 503: return 'The server is not ready. Try again in a moment.';
     case 504: return 'The answer took too long. Try again in a moment.';

@@ -16,11 +16,11 @@ install_packages "to fuzz Oriel" "${build_packages[@]}" clang libclang-rt-14-dev
 
 cd "$root"
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz
 targets=("$@")
 if ((${#targets[@]} == 0)); then
   mapfile -t targets < <(cd testdata/fuzz && ls -d ./*_fuzz | sed 's|^\./||')
 fi
+cmake --build --preset fuzz --target "${targets[@]}"
 
 run_one() {
   local target=$1 seconds=$2

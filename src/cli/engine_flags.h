@@ -10,6 +10,9 @@ namespace oriel::cli {
 // --backend onednn|reference.
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend);
 
+// --precision f32|f32-exact.
+CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision);
+
 // --threads N of one run; 0: all CPUs that the process may use.
 CLI::Option* AddThreadsOption(CLI::App& command, int& threads);
 

@@ -13,6 +13,7 @@ namespace oriel::cli {
 namespace {
 
 constexpr std::array kCommands = {
+    Command{"bench", "Measure how fast a network runs here", SetupBench},
     Command{"classify", "Tell what is on images", SetupClassify},
     Command{"export", "Make a model directory from a checkpoint", SetupExport},
     Command{"export-inference-graph", "Write a network as a GraphDef with variables",

@@ -3,73 +3,26 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
-#include <unordered_set>
 
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
+#include "cli/runnable.h"
 #include "engine/plan.h"
-#include "graph/graph_util.h"
-#include "model/model_directory.h"
 #include "tensor/npy.h"
 
 namespace oriel::cli {
 namespace {
 
 struct Flags {
-  std::string model;
-  std::string model_dir = "models";
+  RunnableSource source;
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
   engine::Backend backend = engine::Backend::kOneDnn;
-  std::string precision = "f32";
+  engine::Precision precision = engine::Precision::kF32;
   int threads = 0;
-  bool text = false;
   bool verbose = false;
 };
-
-// A graph, and what is fed and fetched when the flags do not say.
-struct Runnable {
-  tensorflow::GraphDef graph;
-  std::vector<std::string> inputs;
-  std::vector<std::string> outputs;
-};
-
-// The placeholders, and the nodes that nobody reads.
-void FindEnds(Runnable& runnable) {
-  std::unordered_set<std::string_view> read;
-  for (const tensorflow::NodeDef& node : runnable.graph.node()) {
-    for (const std::string& input : node.input()) {
-      read.insert(graph::ParseInput(input).node);
-    }
-  }
-  for (const tensorflow::NodeDef& node : runnable.graph.node()) {
-    if (node.op() == "Placeholder") {
-      runnable.inputs.push_back(node.name());
-    } else if (!read.contains(node.name()) && node.op() != "Const" &&
-               node.op() != "NoOp") {
-      runnable.outputs.push_back(node.name());
-    }
-  }
-}
-
-absl::StatusOr<Runnable> Load(const Flags& flags) {
-  Runnable runnable;
-  std::error_code error;
-  if (std::filesystem::is_regular_file(flags.model, error)) {
-    ASSIGN_OR_RETURN(runnable.graph, graph::ReadGraphDef(flags.model, flags.text));
-    FindEnds(runnable);
-    return runnable;
-  }
-  ASSIGN_OR_RETURN(const model::ModelDirectory directory,
-                   model::FindModel(flags.model, flags.model_dir));
-  ASSIGN_OR_RETURN(const model::ModelFiles files, model::ReadModelFiles(directory.path));
-  ASSIGN_OR_RETURN(runnable.graph, graph::ParseGraphDef(files.graph->bytes(),
-                                                        files.graph->path().string()));
-  runnable.inputs = {files.config.input};
-  runnable.outputs = {files.config.predictions};
-  return runnable;
-}
 
 // A flag's value: [NAME=]FILE.
 struct NamedFile {
@@ -120,12 +73,11 @@ void PrintStats(const engine::PlanStats& stats, double run_seconds) {
 }
 
 absl::StatusOr<int> Run(const Flags& flags) {
-  ASSIGN_OR_RETURN(const Runnable runnable, Load(flags));
+  ASSIGN_OR_RETURN(const Runnable runnable, LoadRunnable(flags.source));
   engine::PlanOptions options;
   options.backend = flags.backend;
   options.threads = flags.threads;
-  options.precision = flags.precision == "f32-exact" ? engine::Precision::kF32Exact
-                                                     : engine::Precision::kF32;
+  options.precision = flags.precision;
   std::vector<Tensor> inputs;
   for (const std::string& text : flags.inputs) {
     ASSIGN_OR_RETURN(const NamedFile input,
@@ -144,16 +96,16 @@ absl::StatusOr<int> Run(const Flags& flags) {
   if (options.outputs.empty()) {
     if (runnable.outputs.empty()) {
       return InvalidArgument("{}: has no outputs, name some with --output NAME=FILE",
-                             flags.model);
+                             flags.source.model);
     }
     options.outputs = runnable.outputs;
   }
   const auto compiled = engine::Plan::Compile(runnable.graph, options);
-  if (!compiled.ok()) return Annotate(compiled.status(), flags.model);
+  if (!compiled.ok()) return Annotate(compiled.status(), flags.source.model);
   const engine::Plan& plan = **compiled;
   if (plan.inputs().size() > inputs.size()) {
     return InvalidArgument("{}: input '{}' ({}{}) is missing: --input NAME=FILE",
-                           flags.model, plan.inputs()[inputs.size()].name,
+                           flags.source.model, plan.inputs()[inputs.size()].name,
                            DTypeName(plan.inputs()[inputs.size()].dtype),
                            plan.inputs()[inputs.size()].shape.ToString());
   }
@@ -181,13 +133,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
 
 Action SetupRun(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
-  command
-      .add_option("model", flags->model,
-                  "A frozen GraphDef file, the name of an exported model, or the path of "
-                  "its directory")
-      ->required();
-  command.add_option("--model-dir", flags->model_dir, "Where models are exported to")
-      ->capture_default_str();
+  AddRunnableOptions(command, flags->source);
   command
       .add_option("--input", flags->inputs,
                   "NAME=FILE.npy: feed a tensor of any node; the name may be left out "
@@ -198,12 +144,7 @@ Action SetupRun(CLI::App& command) {
                   "NAME=FILE.npy: fetch a tensor of any node; without any, the "
                   "model's predictions (a graph's last nodes) are summed up here")
       ->allow_extra_args(false);
-  command
-      .add_option("--precision", flags->precision,
-                  "f32, or f32-exact: direct sums in every convolution")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"f32", "f32-exact"}));
-  command.add_flag("--text", flags->text, "The GraphDef is a text file");
+  AddPrecisionOption(command, flags->precision);
   command.add_flag("--verbose", flags->verbose, "Tell what the plan is like, and times");
   AddBackendOption(command, flags->backend);
   AddThreadsOption(command, flags->threads);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "base/status.h"
 
@@ -26,6 +27,9 @@ struct KernelArgs {
 class Kernel {
  public:
   virtual ~Kernel() = default;
+  // What computes it, for profiles: "reference", oneDNN's "jit:avx2". Lives as long
+  // as the kernel.
+  virtual std::string_view implementation() const = 0;
   virtual size_t scratch_bytes() const { return 0; }
   virtual std::unique_ptr<KernelState> NewState() const { return nullptr; }
   // Allocates nothing, takes no lock.

@@ -19,6 +19,9 @@ absl::StatusOr<Program> LowerToOneDnn(const Ir& ir, const PlanOptions& options,
 // row-major.
 std::shared_ptr<const Kernel> MakeReferenceKernel(const Ir& ir, const Op& op);
 
+// Says of the program's last step that it computes `op`, for profiles.
+void DescribeLastStep(const Ir& ir, const Op& op, Program& program);
+
 // A constant's row-major bytes as a slot.
 absl::StatusOr<SlotId> AddPlainConstant(const Value& value, WeightStore& weights,
                                         Program& program);

@@ -16,6 +16,8 @@
 namespace oriel::engine {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Of the arena and the scratch memory of one context.
 constexpr size_t kMaxContextBytes = size_t{1} << 38;
 
@@ -63,6 +65,10 @@ class CompiledPlan : public Plan {
     stats_.nodes = ir.nodes;
     stats_.steps = static_cast<int>(program_.steps.size());
     stats_.arena_bytes = program_.arena_bytes;
+    for (const Step& step : program_.steps) {
+      steps_.push_back({step.name, step.op, std::string(step.kernel->implementation()),
+                        step.multiply_adds});
+    }
     std::set<const uint8_t*> weights;
     for (const Slot& slot : program_.slots) {
       if (slot.kind == Slot::Kind::kArena) stats_.activation_bytes += slot.bytes;
@@ -76,6 +82,7 @@ class CompiledPlan : public Plan {
   const std::vector<TensorSpec>& inputs() const override { return inputs_; }
   const std::vector<TensorSpec>& outputs() const override { return outputs_; }
   const PlanStats& stats() const override { return stats_; }
+  const std::vector<StepInfo>& steps() const override { return steps_; }
   void set_compile_seconds(double seconds) { stats_.compile_seconds = seconds; }
 
   std::unique_ptr<ExecutionContext> NewContext() const override {
@@ -93,6 +100,24 @@ class CompiledPlan : public Plan {
 
   absl::Status Run(ExecutionContext& execution, std::span<const Tensor> inputs,
                    std::span<Tensor> outputs) const override {
+    return Execute(execution, inputs, outputs, {});
+  }
+
+  absl::Status RunTimed(ExecutionContext& execution, std::span<const Tensor> inputs,
+                        std::span<Tensor> outputs,
+                        std::span<std::chrono::nanoseconds> times) const override {
+    if (times.size() != steps_.size()) {
+      return InvalidArgument("RunTimed got {} times, the plan has {} steps", times.size(),
+                             steps_.size());
+    }
+    return Execute(execution, inputs, outputs, times);
+  }
+
+ private:
+  // `times` may be empty.
+  absl::Status Execute(ExecutionContext& execution, std::span<const Tensor> inputs,
+                       std::span<Tensor> outputs,
+                       std::span<std::chrono::nanoseconds> times) const {
     auto& context = static_cast<Context&>(execution);
     if (context.plan != this) return InvalidArgument("the context is of another plan");
     if (inputs.size() != inputs_.size() || outputs.size() != outputs_.size()) {
@@ -124,13 +149,14 @@ class CompiledPlan : public Plan {
           .scratch = context.scratch.get(),
           .state = context.states[i].get()};
       next += step.inputs.size() + step.outputs.size();
+      const auto begin = times.empty() ? Clock::time_point() : Clock::now();
       const absl::Status status = step.kernel->Run(kernel_args);
+      if (!times.empty()) times[i] = Clock::now() - begin;
       if (!status.ok()) return Annotate(status, fmt::format("node '{}'", step.name));
     }
     return absl::OkStatus();
   }
 
- private:
   void AddArg(SlotId id, Context& context) const {
     const Slot& slot = program_.slots[id];
     void* memory = nullptr;
@@ -167,13 +193,14 @@ class CompiledPlan : public Plan {
   std::vector<TensorSpec> inputs_;
   std::vector<TensorSpec> outputs_;
   PlanStats stats_;
+  std::vector<StepInfo> steps_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
     const tensorflow::GraphDef& graph, const PlanOptions& options) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   const int threads = options.threads > 0 ? options.threads : AvailableCpus();
   const auto weights =
       options.weights != nullptr ? options.weights : std::make_shared<WeightStore>();
@@ -196,7 +223,7 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
         program.arena_bytes, program.scratch_bytes);
   }
   auto plan = std::make_shared<CompiledPlan>(ir, std::move(program), options, threads);
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
+  const std::chrono::duration<double> elapsed = Clock::now() - begin;
   plan->set_compile_seconds(elapsed.count());
   return plan;
 }

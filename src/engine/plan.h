@@ -5,6 +5,7 @@
 // lock.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -85,6 +86,14 @@ struct PlanStats {
   double compile_seconds = 0;
 };
 
+// One kernel call of a Run, for profiles.
+struct StepInfo {
+  std::string name;            // of the node; of the last one where several are fused
+  std::string op;              // "Conv2D"; "Reorder" for a change of layout
+  std::string implementation;  // "reference", "copy", oneDNN's "jit:avx2"
+  int64_t multiply_adds = 0;   // of convolutions and matrix products, by direct sums
+};
+
 // Immutable, thread-safe; shared as shared_ptr<const Plan> so that a server can
 // swap models while old requests finish.
 class Plan {
@@ -103,6 +112,8 @@ class Plan {
   virtual const std::vector<TensorSpec>& outputs() const = 0;
   virtual const PlanStats& stats() const = 0;
 
+  virtual const std::vector<StepInfo>& steps() const = 0;
+
   virtual std::unique_ptr<ExecutionContext> NewContext() const = 0;
 
   // Computes the outputs. `inputs` and `outputs` are in the order of inputs()
@@ -111,6 +122,11 @@ class Plan {
   // calls with different contexts may run at once.
   virtual absl::Status Run(ExecutionContext& context, std::span<const Tensor> inputs,
                            std::span<Tensor> outputs) const = 0;
+
+  // As Run, and says how long each of steps() took: `times` has as many entries.
+  virtual absl::Status RunTimed(ExecutionContext& context, std::span<const Tensor> inputs,
+                                std::span<Tensor> outputs,
+                                std::span<std::chrono::nanoseconds> times) const = 0;
 };
 
 }  // namespace oriel::engine

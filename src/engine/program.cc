@@ -28,6 +28,7 @@ struct Life {
 class CopyKernel : public Kernel {
  public:
   explicit CopyKernel(size_t bytes) : bytes_(bytes) {}
+  std::string_view implementation() const override { return "copy"; }
   absl::Status Run(const KernelArgs& args) const override {
     if (bytes_ > 0) std::memcpy(args.outputs[0], args.inputs[0], bytes_);
     return absl::OkStatus();
@@ -63,8 +64,12 @@ SlotId Program::AddConstant(Tensor bytes) {
 void Program::AddStep(std::string name, std::shared_ptr<const Kernel> kernel,
                       std::vector<SlotId> inputs, std::vector<SlotId> outputs) {
   scratch_bytes = std::max(scratch_bytes, kernel->scratch_bytes());
-  steps.push_back(
-      {std::move(name), std::move(kernel), std::move(inputs), std::move(outputs)});
+  Step step;
+  step.name = std::move(name);
+  step.kernel = std::move(kernel);
+  step.inputs = std::move(inputs);
+  step.outputs = std::move(outputs);
+  steps.push_back(std::move(step));
 }
 
 void Program::SetOutput(std::string name, int index, SlotId slot) {

@@ -29,7 +29,9 @@ struct Slot {
 };
 
 struct Step {
-  std::string name;  // of the node
+  std::string name;            // of the node
+  std::string op = "Reorder";  // of the node; a backend's own copies keep this one
+  int64_t multiply_adds = 0;
   std::shared_ptr<const Kernel> kernel;
   std::vector<SlotId> inputs;
   std::vector<SlotId> outputs;  // a slot that is an input too is changed in place

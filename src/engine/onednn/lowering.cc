@@ -286,11 +286,16 @@ absl::StatusOr<Program> Lowering::Lower() {
              PlainDesc(shape(id)));
   }
   for (const Op& op : ir_.ops) {
+    const size_t steps = program_.steps.size();
     try {
       RETURN_IF_ERROR(LowerOp(op));
     } catch (const dnnl::error& error) {
       return Internal("node '{}' ({}): oneDNN: {} (status {})", op.name, op.type->name,
                       error.message, static_cast<int>(error.status));
+    }
+    // Reorders of what it reads come before it, and are all that a reshape adds.
+    if (program_.steps.size() > steps && op.type->ref != nullptr) {
+      DescribeLastStep(ir_, op, program_);
     }
     for (const ValueId id : op.inputs) --reads_left_[id];
   }

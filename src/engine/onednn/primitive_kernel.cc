@@ -21,6 +21,14 @@ struct State : KernelState {
   }
 };
 
+// oneDNN's name of the kernel that it chose.
+std::string ImplementationName(const dnnl::primitive& primitive) {
+  const char* name = nullptr;
+  const dnnl_status_t status = dnnl_primitive_desc_query(
+      primitive.get_primitive_desc(), dnnl_query_impl_info_str, 0, &name);
+  return status == dnnl_success && name != nullptr ? name : "onednn";
+}
+
 }  // namespace
 
 const dnnl::engine& CpuEngine() {
@@ -33,6 +41,7 @@ PrimitiveKernel::PrimitiveKernel(dnnl::primitive primitive,
                                  std::vector<PrimitiveArg> inputs,
                                  std::vector<PrimitiveArg> outputs)
     : primitive_(std::move(primitive)),
+      implementation_(ImplementationName(primitive_)),
       scratchpad_(scratchpad),
       inputs_(std::move(inputs)),
       outputs_(std::move(outputs)) {}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
+#include <string>
 #include <vector>
 
 #include "engine/kernel.h"
@@ -24,12 +25,14 @@ class PrimitiveKernel : public Kernel {
   PrimitiveKernel(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
                   std::vector<PrimitiveArg> inputs, std::vector<PrimitiveArg> outputs);
 
+  std::string_view implementation() const override { return implementation_; }
   size_t scratch_bytes() const override { return scratchpad_.get_size(); }
   std::unique_ptr<KernelState> NewState() const override;
   absl::Status Run(const KernelArgs& args) const override;
 
  private:
   dnnl::primitive primitive_;
+  std::string implementation_;
   dnnl::memory::desc scratchpad_;
   std::vector<PrimitiveArg> inputs_;
   std::vector<PrimitiveArg> outputs_;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/cost.h"
 #include "engine/ops.h"
 #include "engine/weight_store.h"
 
@@ -18,6 +19,8 @@ class ReferenceKernel : public Kernel {
       out_.push_back({ir.values[id].dtype, ir.values[id].shape});
     }
   }
+
+  std::string_view implementation() const override { return "reference"; }
 
   // The arrays with their shapes; Run only sets the pointers.
   struct State : KernelState {
@@ -50,6 +53,12 @@ class ReferenceKernel : public Kernel {
 
 std::shared_ptr<const Kernel> MakeReferenceKernel(const Ir& ir, const Op& op) {
   return std::make_shared<ReferenceKernel>(ir, op);
+}
+
+void DescribeLastStep(const Ir& ir, const Op& op, Program& program) {
+  Step& step = program.steps.back();
+  step.op = op.type->name;
+  step.multiply_adds = MultiplyAdds(ir, op);
 }
 
 absl::StatusOr<SlotId> AddPlainConstant(const Value& value, WeightStore& weights,
@@ -99,6 +108,7 @@ absl::StatusOr<Program> LowerToReference(const Ir& ir, WeightStore& weights) {
     if (elements == 0) continue;
     program.AddStep(op.name, MakeReferenceKernel(ir, op), std::move(inputs),
                     std::move(outputs));
+    DescribeLastStep(ir, op, program);
   }
   for (size_t i = 0; i < ir.outputs.size(); ++i) {
     ASSIGN_OR_RETURN(const SlotId from, slot(ir.outputs[i]));

@@ -1,0 +1,321 @@
+// `oriel bench`: how fast a network runs here, and where its time goes.
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <charconv>
+#include <memory>
+
+#include "base/cpus.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/engine_flags.h"
+#include "cli/runnable.h"
+#include "engine/benchmark/measure.h"
+#include "engine/benchmark/peak.h"
+#include "graph/graph_util.h"
+
+namespace oriel::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct Flags {
+  RunnableSource source;
+  std::vector<int> batches = {1};
+  std::vector<int> streams = {1};
+  std::vector<std::string> shapes;
+  std::vector<std::string> outputs;
+  engine::Backend backend = engine::Backend::kOneDnn;
+  engine::Precision precision = engine::Precision::kF32;
+  int threads = 0;
+  double duration = 3;
+  bool profile = false;
+  bool json = false;
+};
+
+std::chrono::milliseconds Milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+// "NAME=Nx299x299x3": N (or -1) is the batch, -1 in the result.
+absl::StatusOr<std::pair<std::string, std::vector<int64_t>>> ParseShapeFlag(
+    const std::string& text) {
+  const auto bad = [&] {
+    return InvalidArgument("--shape {}: want NAME=Nx299x299x3, N being the batch", text);
+  };
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0) return bad();
+  std::vector<int64_t> dims;
+  std::string_view rest = std::string_view(text).substr(equals + 1);
+  while (true) {
+    const size_t end = std::min(rest.find_first_of("x,"), rest.size());
+    const std::string_view dim = rest.substr(0, end);
+    int64_t size = -1;
+    if (dim != "N" && dim != "-1") {
+      const auto [stop, error] =
+          std::from_chars(dim.data(), dim.data() + dim.size(), size);
+      if (error != std::errc() || stop != dim.data() + dim.size() || size < 0) {
+        return bad();
+      }
+    }
+    dims.push_back(size);
+    if (end == rest.size()) break;
+    rest.remove_prefix(end + 1);
+  }
+  return std::pair(text.substr(0, equals), std::move(dims));
+}
+
+// The shapes to feed, by input; -1 stands for the batch.
+using InputShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+absl::StatusOr<InputShapes> FindShapes(const Flags& flags, const Runnable& runnable) {
+  InputShapes shapes;
+  for (const std::string& text : flags.shapes) {
+    ASSIGN_OR_RETURN(auto shape, ParseShapeFlag(text));
+    shapes.push_back(std::move(shape));
+  }
+  for (const std::string& input : runnable.inputs) {
+    const auto given = [&](const auto& shape) { return shape.first == input; };
+    if (std::any_of(shapes.begin(), shapes.end(), given)) continue;
+    for (const tensorflow::NodeDef& node : runnable.graph.node()) {
+      const auto attr = node.attr().find("shape");
+      if (node.name() != input || attr == node.attr().end()) continue;
+      const tensorflow::TensorShapeProto& proto = attr->second.shape();
+      std::vector<int64_t> dims;
+      for (const auto& dim : proto.dim()) dims.push_back(dim.size());
+      const bool known =
+          !proto.unknown_rank() && std::none_of(dims.begin() + !dims.empty(), dims.end(),
+                                                [](int64_t size) { return size < 0; });
+      if (!known) {
+        return InvalidArgument("{}: the graph does not say the shape of '{}': --shape "
+                               "{}=Nx299x299x3",
+                               flags.source.model, input, input);
+      }
+      shapes.emplace_back(input, std::move(dims));
+    }
+  }
+  return shapes;
+}
+
+struct Row {
+  int batch;
+  int streams;
+  int threads;
+  engine::PlanStats stats;
+  engine::LoadResult load;
+  double flops;  // of one run: two for each multiply-add
+  uint64_t peak_memory;
+
+  double Latency(double p) const { return engine::Quantile(load.latencies, p); }
+  double ImagesPerSecond() const { return load.runs_per_second() * batch; }
+  double FlopsPerSecond() const { return load.runs_per_second() * flops; }
+};
+
+// Of the process so far, in bytes.
+uint64_t PeakMemory() {
+  rusage usage;
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+void PrintHeader() {
+  fmt::print("{:>5} {:>7} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8} {:>7} {:>10} {:>11}\n",
+             "batch", "streams", "threads", "p50 ms", "p90 ms", "p99 ms", "images/s",
+             "GFLOP/s", "of peak", "compile ms", "peak memory");
+}
+
+void PrintRow(const Row& row, double peak) {
+  fmt::print(
+      "{:>5} {:>7} {:>7} {:>9.2f} {:>9.2f} {:>9.2f} {:>9.1f} {:>8.1f} {:>5.1f} % {:>10.0f} "
+      "{:>11}\n",
+      row.batch, row.streams, row.threads, row.Latency(0.5) * 1e3, row.Latency(0.9) * 1e3,
+      row.Latency(0.99) * 1e3, row.ImagesPerSecond(), row.FlopsPerSecond() / 1e9,
+      row.FlopsPerSecond() / peak * 100, row.stats.compile_seconds * 1e3,
+      FormatBytes(row.peak_memory));
+  std::fflush(stdout);
+}
+
+json::object RowJson(const Flags& flags, const Row& row, double peak) {
+  return {{"model", flags.source.model},
+          {"backend", flags.backend == engine::Backend::kOneDnn ? "onednn" : "reference"},
+          {"precision",
+           flags.precision == engine::Precision::kF32 ? "f32" : "f32-exact"},
+          {"batch", row.batch},
+          {"streams", row.streams},
+          {"threads", row.threads},
+          {"runs", row.load.latencies.size()},
+          {"seconds", row.load.seconds},
+          {"latency_ms",
+           {{"p50", row.Latency(0.5) * 1e3},
+            {"p90", row.Latency(0.9) * 1e3},
+            {"p99", row.Latency(0.99) * 1e3}}},
+          {"images_per_second", row.ImagesPerSecond()},
+          {"gflops_per_second", row.FlopsPerSecond() / 1e9},
+          {"peak_gflops_per_second", peak / 1e9},
+          {"compile_ms", row.stats.compile_seconds * 1e3},
+          {"peak_memory_bytes", row.peak_memory},
+          {"arena_bytes", row.stats.arena_bytes},
+          {"weight_bytes", row.stats.weight_bytes}};
+}
+
+// A step of the profile. What it lost is the time beyond that of its arithmetic at
+// the machine's peak.
+struct ProfiledStep {
+  const engine::StepInfo* info;
+  double seconds;
+  double peak;
+
+  double flops() const { return 2.0 * static_cast<double>(info->multiply_adds); }
+  double lost() const { return std::max(seconds - flops() / peak, 0.0); }
+};
+
+void PrintProfile(std::vector<ProfiledStep> steps) {
+  double total = 0, total_lost = 0;
+  for (const ProfiledStep& step : steps) {
+    total += step.seconds;
+    total_lost += step.lost();
+  }
+  std::stable_sort(steps.begin(), steps.end(), [](const auto& a, const auto& b) {
+    return a.lost() > b.lost();
+  });
+  fmt::print("\n{:>9} {:>6} {:>8} {:>8}  {:<22} {:<24} {}\n", "ms", "share", "GFLOP/s",
+             "lost ms", "operation", "implementation", "node");
+  for (const ProfiledStep& step : steps) {
+    fmt::print("{:>9.3f} {:>4.1f} % {:>8.1f} {:>8.3f}  {:<22} {:<24} {}\n",
+               step.seconds * 1e3, step.seconds / total * 100,
+               step.flops() / step.seconds / 1e9, step.lost() * 1e3, step.info->op,
+               step.info->implementation, step.info->name);
+  }
+  fmt::print("{:>9.3f} {:>6} {:>8} {:>8.3f}  all {} steps\n\n", total * 1e3, "", "",
+             total_lost * 1e3, steps.size());
+}
+
+json::array ProfileJson(const std::vector<ProfiledStep>& steps) {
+  json::array list;
+  for (const ProfiledStep& step : steps) {
+    list.push_back({{"node", step.info->name},
+                    {"op", step.info->op},
+                    {"implementation", step.info->implementation},
+                    {"multiply_adds", step.info->multiply_adds},
+                    {"ms", step.seconds * 1e3},
+                    {"lost_ms", step.lost() * 1e3}});
+  }
+  return list;
+}
+
+absl::StatusOr<int> Run(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Runnable runnable, LoadRunnable(flags.source));
+  ASSIGN_OR_RETURN(const InputShapes shapes, FindShapes(flags, runnable));
+  engine::PlanOptions options;
+  options.backend = flags.backend;
+  options.precision = flags.precision;
+  options.weights = engine::NewWeightStore();
+  options.outputs = flags.outputs.empty() ? runnable.outputs : flags.outputs;
+  if (options.outputs.empty()) {
+    return InvalidArgument("{}: has no outputs, name one with --output",
+                           flags.source.model);
+  }
+  const int cpus = AvailableCpus();
+  const auto peak_of = [](int threads) {
+    return engine::MeasurePeakF32(threads, std::chrono::milliseconds(200));
+  };
+  if (!flags.json) PrintHeader();
+  for (const int streams : flags.streams) {
+    options.threads = flags.threads > 0 ? flags.threads : std::max(cpus / streams, 1);
+    const int used = std::min(options.threads * streams, cpus);
+    for (const int batch : flags.batches) {
+      options.inputs.clear();
+      for (const auto& [name, dims] : shapes) {
+        std::vector<int64_t> sizes = dims;
+        std::replace(sizes.begin(), sizes.end(), int64_t{-1}, int64_t{batch});
+        options.inputs.emplace_back(name, Shape(sizes));
+      }
+      const auto compiled = engine::Plan::Compile(runnable.graph, options);
+      if (!compiled.ok()) return Annotate(compiled.status(), flags.source.model);
+      const engine::Plan& plan = **compiled;
+      const std::vector<Tensor> inputs = engine::RandomInputs(plan);
+      Row row{.batch = batch, .streams = streams, .threads = options.threads};
+      row.stats = plan.stats();
+      for (const engine::StepInfo& step : plan.steps()) {
+        row.flops += 2.0 * static_cast<double>(step.multiply_adds);
+      }
+      // Beside the row: clocks change.
+      const double peak = peak_of(used);
+      ASSIGN_OR_RETURN(
+          row.load, engine::MeasureLoad(plan, inputs,
+                                        {.streams = streams,
+                                         .warmup = Milliseconds(flags.duration / 5),
+                                         .duration = Milliseconds(flags.duration)}));
+      row.peak_memory = PeakMemory();
+      std::vector<ProfiledStep> profile;
+      if (flags.profile) {
+        ASSIGN_OR_RETURN(const std::vector<double> seconds,
+                         engine::MeasureSteps(plan, inputs, Milliseconds(flags.duration)));
+        const double step_peak = peak_of(std::min(options.threads, cpus));
+        for (size_t i = 0; i < seconds.size(); ++i) {
+          profile.push_back({&plan.steps()[i], seconds[i], step_peak});
+        }
+      }
+      if (flags.json) {
+        json::object line = RowJson(flags, row, peak);
+        if (flags.profile) line["profile"] = ProfileJson(profile);
+        fmt::print("{}\n", json::serialize(line));
+        std::fflush(stdout);
+      } else {
+        PrintRow(row, peak);
+        if (flags.profile) PrintProfile(std::move(profile));
+      }
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action SetupBench(CLI::App& command) {
+  auto flags = std::make_shared<Flags>();
+  AddRunnableOptions(command, flags->source);
+  command
+      .add_option("--batch", flags->batches, "Images of one run; 1,8,32 measures each")
+      ->delimiter(',')
+      ->default_str("1")
+      ->check(CLI::Range(1, 4096));
+  command
+      .add_option("--streams", flags->streams,
+                  "Runs at the same time, each on threads of its own; 1,2 measures each")
+      ->delimiter(',')
+      ->default_str("1")
+      ->check(CLI::Range(1, 1024));
+  command
+      .add_option("--threads", flags->threads,
+                  "Threads of one run; 0: the CPUs that the process may use, shared "
+                  "between the streams")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  AddPrecisionOption(command, flags->precision);
+  AddBackendOption(command, flags->backend);
+  command
+      .add_option("--duration", flags->duration,
+                  "Seconds of each measurement, after a fifth of it to warm up")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 3600.0));
+  command
+      .add_option("--shape", flags->shapes,
+                  "NAME=Nx299x299x3: the shape of an input that the graph leaves open, "
+                  "N being the batch")
+      ->allow_extra_args(false);
+  command
+      .add_option("--output", flags->outputs,
+                  "The tensors to compute; default: the model's predictions, a graph's "
+                  "last nodes")
+      ->allow_extra_args(false);
+  command.add_flag("--profile", flags->profile,
+                   "Each step's time, rate and implementation, and what it lost against "
+                   "the machine's peak; the most lost first");
+  command.add_flag("--json", flags->json, "A line of JSON for each measurement");
+  return [flags] { return Run(*flags); };
+}
+
+}  // namespace oriel::cli

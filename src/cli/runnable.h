@@ -1,0 +1,32 @@
+// What `run` and `bench` take: a GraphDef file or an exported model.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "tensorflow/graph.pb.h"
+
+namespace oriel::cli {
+
+struct RunnableSource {
+  std::string model;  // a file, the name of a model, or the path of its directory
+  std::string model_dir = "models";
+  bool text = false;  // the file is a text GraphDef
+};
+
+// The positional `model`, --model-dir and --text.
+void AddRunnableOptions(CLI::App& command, RunnableSource& source);
+
+// A graph, and what is fed and fetched when the flags do not say: a model's input and
+// predictions, a graph's placeholders and the nodes that nobody reads.
+struct Runnable {
+  tensorflow::GraphDef graph;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+};
+absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source);
+
+}  // namespace oriel::cli

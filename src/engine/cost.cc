@@ -1,0 +1,21 @@
+#include "engine/cost.h"
+
+#include "engine/ops/conv.h"
+#include "engine/ops/matmul.h"
+
+namespace oriel::engine {
+
+int64_t MultiplyAdds(const Ir& ir, const Op& op) {
+  if (const auto* conv = dynamic_cast<const ConvAttrs*>(op.attrs.get())) {
+    const Shape& filter = ir.values[op.inputs[1]].shape;
+    const int64_t channels = conv->depthwise ? 1 : filter.dim(2);
+    return ir.values[op.outputs[0]].shape.elements() * filter.dim(0) * filter.dim(1) *
+           channels;
+  }
+  if (const auto* matmul = dynamic_cast<const MatMulAttrs*>(op.attrs.get())) {
+    return matmul->m * matmul->n * matmul->k;
+  }
+  return 0;
+}
+
+}  // namespace oriel::engine

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""`oriel bench` on a small graph: that it measures what it says, not how fast.
+
+usage: bench_test.py ORIEL
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ORIEL = pathlib.Path(sys.argv[1]).resolve()
+
+# y = relu(conv(x, w)): 3x3, 2 to 4 channels.
+GRAPH = """
+node { name: "x" op: "Placeholder"
+  attr { key: "dtype" value { type: DT_FLOAT } }
+  attr { key: "shape" value { shape { %s } } } }
+node { name: "w" op: "Const"
+  attr { key: "dtype" value { type: DT_FLOAT } }
+  attr { key: "value" value { tensor { dtype: DT_FLOAT
+    tensor_shape { dim { size: 3 } dim { size: 3 } dim { size: 2 } dim { size: 4 } }
+    float_val: 0.5 } } } }
+node { name: "conv" op: "Conv2D" input: "x" input: "w"
+  attr { key: "T" value { type: DT_FLOAT } }
+  attr { key: "strides" value { list { i: 1 i: 1 i: 1 i: 1 } } }
+  attr { key: "padding" value { s: "SAME" } } }
+node { name: "y" op: "Relu" input: "conv" attr { key: "T" value { type: DT_FLOAT } } }
+"""
+OPEN = " ".join(f"dim {{ size: {size} }}" for size in (-1, -1, -1, 2))
+KNOWN = " ".join(f"dim {{ size: {size} }}" for size in (-1, 16, 16, 2))
+
+
+class Bench(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="oriel-bench-")
+        self.addCleanup(self.folder.cleanup)
+
+    def bench(self, shape, *flags):
+        graph = pathlib.Path(self.folder.name) / "graph.pbtxt"
+        graph.write_text(GRAPH % shape)
+        return subprocess.run([ORIEL, "bench", graph, "--text", "--duration", "0.05", *flags],
+                              capture_output=True, text=True)
+
+    def rows(self, shape, *flags):
+        done = self.bench(shape, "--json", *flags)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_each_batch_and_number_of_streams_has_its_row(self):
+        rows = self.rows(KNOWN, "--batch", "1,4", "--streams", "1,2", "--threads", "1")
+        self.assertEqual([(r["batch"], r["streams"]) for r in rows],
+                         [(1, 1), (4, 1), (1, 2), (4, 2)])
+        for row in rows:
+            latency = row["latency_ms"]
+            self.assertGreater(latency["p50"], 0)
+            self.assertLessEqual(latency["p50"], latency["p90"])
+            self.assertLessEqual(latency["p90"], latency["p99"])
+            self.assertGreaterEqual(row["runs"], row["streams"])
+            self.assertAlmostEqual(row["images_per_second"],
+                                   row["runs"] * row["batch"] / row["seconds"], delta=0.01)
+            flops = 2 * 16 * 16 * 4 * 3 * 3 * 2
+            self.assertAlmostEqual(row["gflops_per_second"],
+                                   row["images_per_second"] * flops / 1e9, places=6)
+            self.assertGreater(row["peak_gflops_per_second"], 0)
+            self.assertGreater(row["peak_memory_bytes"], 1 << 20)
+
+    def test_profile_lists_the_steps(self):
+        for backend in ("onednn", "reference"):
+            row, = self.rows(KNOWN, "--profile", "--backend", backend)
+            conv, = (step for step in row["profile"] if step["op"] == "Conv2D")
+            self.assertEqual(conv["multiply_adds"], 16 * 16 * 4 * 3 * 3 * 2)
+            self.assertTrue(conv["implementation"])
+            self.assertGreater(conv["ms"], 0)
+        self.assertRegex(self.bench(KNOWN, "--profile").stdout, r"Conv2D +\S+ +y\n")
+
+    def test_open_shapes_are_asked_for(self):
+        done = self.bench(OPEN)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--shape x=", done.stderr)
+        row, = self.rows(OPEN, "--shape", "x=Nx8x8x2", "--batch", "3")
+        self.assertEqual(row["batch"], 3)
+        for bad in ("x", "x=", "=1x2", "x=Nx8xqx2", "x=Nx8x-3x2"):
+            done = self.bench(OPEN, "--shape", bad)
+            self.assertEqual(done.returncode, 1, bad)
+            self.assertIn(f"--shape {bad}", done.stderr)
+
+    def test_flags_out_of_range_are_refused(self):
+        for flags in (["--batch", "0"], ["--streams", "-1"], ["--duration", "0"],
+                      ["--precision", "f8"]):
+            self.assertEqual(self.bench(KNOWN, *flags).returncode, 2, flags)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

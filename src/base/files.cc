@@ -1,6 +1,7 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <utility>
 #include <vector>
+
+#include "base/interrupt.h"
 
 namespace oriel {
 namespace fs = std::filesystem;
@@ -84,11 +87,28 @@ MappedFile::~MappedFile() {
   if (size_ > 0) ::munmap(const_cast<uint8_t*>(data_), size_);
 }
 
+namespace {
+
+// Pipes and terminals may say nothing for long: Ctrl-C is looked for meanwhile.
+absl::Status AwaitReadable(int fd, std::string_view name) {
+  constexpr int kPollMilliseconds = 100;
+  while (true) {
+    RETURN_IF_ERROR(CheckInterrupted());
+    pollfd wait = {.fd = fd, .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&wait, 1, kPollMilliseconds);
+    if (ready > 0) return absl::OkStatus();
+    if (ready < 0 && errno != EINTR) return ErrnoError(errno, name);
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<std::string> ReadDescriptor(int fd, std::string_view name,
                                            uint64_t max_bytes) {
   std::string contents;
   struct stat info;
-  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+  const bool regular = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  if (regular) {
     if (static_cast<uint64_t>(info.st_size) > max_bytes) {
       return ResourceExhausted("{}: has {} bytes, the limit is {}", name, info.st_size,
                                max_bytes);
@@ -97,8 +117,9 @@ absl::StatusOr<std::string> ReadDescriptor(int fd, std::string_view name,
   }
   std::vector<char> buffer(1 << 18);
   while (true) {
+    if (!regular) RETURN_IF_ERROR(AwaitReadable(fd, name));
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) return ErrnoError(errno, name);
     if (got == 0) return contents;
     if (static_cast<uint64_t>(got) > max_bytes - contents.size()) {
@@ -110,7 +131,8 @@ absl::StatusOr<std::string> ReadDescriptor(int fd, std::string_view name,
 }
 
 absl::StatusOr<std::string> ReadFile(const fs::path& path, uint64_t max_bytes) {
-  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A pipe opens before anyone writes to it, so that the wait is ours.
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return ErrnoError(errno, path.string());
   return ReadDescriptor(fd.get(), path.string(), max_bytes);
 }
@@ -123,7 +145,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const fs::path& target) {
   }
   const fs::path temporary = TemporarySibling(normal);
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return ErrnoError(errno, temporary.string());
+  if (fd < 0) return ErrnoError(errno, normal.string());
   return AtomicFile(normal, temporary, fd);
 }
 
@@ -190,7 +212,7 @@ absl::StatusOr<AtomicDirectory> AtomicDirectory::Create(const fs::path& target) 
   RemoveAbandonedSiblings(normal);
   const fs::path temporary = TemporarySibling(normal);
   if (::mkdir(temporary.c_str(), 0755) != 0) {
-    return ErrnoError(errno, temporary.string());
+    return ErrnoError(errno, normal.string());
   }
   Descriptor lock(::open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock.get() < 0 || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {

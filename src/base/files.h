@@ -35,7 +35,7 @@ class MappedFile {
 };
 
 // The contents of a file, a pipe or a device. kResourceExhausted when it holds
-// more than `max_bytes`.
+// more than `max_bytes`; kCancelled when Ctrl-C comes while a pipe says nothing.
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
                                      uint64_t max_bytes = uint64_t{4} << 30);
 

@@ -20,6 +20,9 @@ struct Command {
   const char* name;
   const char* summary;  // one line of `oriel --help`
   Setup setup;
+  // Looks at Interrupted() while it works, and ends in order. The others are ended by
+  // the signal itself.
+  bool looks_at_interrupts = false;
 };
 
 }  // namespace oriel::cli

@@ -2,10 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 #include <vector>
 
 #include "base/interrupt.h"
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 
@@ -13,9 +16,9 @@ namespace oriel::cli {
 namespace {
 
 constexpr std::array kCommands = {
-    Command{"bench", "Measure how fast a network runs here", SetupBench},
-    Command{"classify", "Tell what is on images", SetupClassify},
-    Command{"export", "Make a model directory from a checkpoint", SetupExport},
+    Command{"bench", "Measure how fast a network runs here", SetupBench, true},
+    Command{"classify", "Tell what is on images", SetupClassify, true},
+    Command{"export", "Make a model directory from a checkpoint", SetupExport, true},
     Command{"export-inference-graph", "Write a network as a GraphDef with variables",
             SetupExportInferenceGraph},
     Command{"freeze-graph", "Put a checkpoint's variables into a GraphDef as constants",
@@ -26,28 +29,45 @@ constexpr std::array kCommands = {
     Command{"optimize-for-inference", "Make a frozen GraphDef smaller and faster",
             SetupOptimizeForInference},
     Command{"run", "Feed and fetch raw tensors of a graph or model", SetupRun},
-    Command{"serve", "Answer over HTTP: a page and an API", SetupServe},
+    Command{"serve", "Answer over HTTP: a page and an API", SetupServe, true},
     Command{"version", "Print the version", SetupVersion},
 };
+
+constexpr int kUsageError = 2;
+constexpr int kUnreachable = 69;  // EX_UNAVAILABLE: a host or an address is not to be had
 
 int Main(int argc, char** argv) {
   CLI::App app("Image classification from CPUs: export, classify, serve", "oriel");
   app.set_version_flag("--version", "oriel " ORIEL_VERSION);
   app.require_subcommand(1);
-  std::vector<std::pair<CLI::App*, Action>> actions;
+  struct Entry {
+    CLI::App* app;
+    Action action;
+    bool looks_at_interrupts;
+  };
+  std::vector<Entry> entries;
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
-    actions.emplace_back(sub, command.setup(*sub));
+    entries.push_back({sub, command.setup(*sub), command.looks_at_interrupts});
+  }
+  const auto is_named = [&](const Command& command) {
+    return std::string_view(command.name) == argv[1];
+  };
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::none_of(kCommands.begin(), kCommands.end(), is_named)) {
+    fmt::print(stderr, "oriel: no command '{}'; oriel --help lists them\n",
+               Printable(argv[1]));
+    return kUsageError;
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
-    return code == 0 ? 0 : 2;
+    return code == 0 ? 0 : kUsageError;
   }
-  InstallInterruptHandler();
-  for (const auto& [sub, action] : actions) {
+  for (const auto& [sub, action, looks_at_interrupts] : entries) {
     if (!sub->parsed()) continue;
+    if (looks_at_interrupts) InstallInterruptHandler();
     const absl::StatusOr<int> result = action();
     if (result.ok()) return *result;
     if (result.status().code() == absl::StatusCode::kCancelled && Interrupted()) {
@@ -55,9 +75,9 @@ int Main(int argc, char** argv) {
       return 130;
     }
     fmt::print(stderr, "oriel {}: {}\n", sub->get_name(), Message(result.status()));
-    return 1;
+    return result.status().code() == absl::StatusCode::kUnavailable ? kUnreachable : 1;
   }
-  return 2;
+  return kUsageError;
 }
 
 }  // namespace

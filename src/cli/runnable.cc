@@ -45,6 +45,9 @@ absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source) {
   std::error_code error;
   if (std::filesystem::is_regular_file(source.model, error)) {
     ASSIGN_OR_RETURN(runnable.graph, graph::ReadGraphDef(source.model, source.text));
+    if (runnable.graph.node().empty()) {
+      return InvalidArgument("{}: is a GraphDef without nodes", source.model);
+    }
     FindEnds(runnable);
     return runnable;
   }

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""`oriel bench` on a small graph: that it measures what it says, not how fast.
+"""`oriel` on a small graph: what `bench` measures (not how fast), how commands end.
 
-usage: bench_test.py ORIEL
+usage: command_test.py ORIEL
 """
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ORIEL = pathlib.Path(sys.argv[1]).resolve()
@@ -91,6 +94,28 @@ class Bench(unittest.TestCase):
         for flags in (["--batch", "0"], ["--streams", "-1"], ["--duration", "0"],
                       ["--precision", "f8"]):
             self.assertEqual(self.bench(KNOWN, *flags).returncode, 2, flags)
+
+
+class Commands(unittest.TestCase):
+    def test_unknown_ones_are_named(self):
+        done = subprocess.run([ORIEL, "nosuch"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("nosuch", done.stderr)
+
+    def test_signals_end_what_does_not_look_at_them(self):
+        with tempfile.TemporaryDirectory() as folder:
+            graph = pathlib.Path(folder) / "graph.pbtxt"
+            graph.write_text(GRAPH % KNOWN)
+            fifo = pathlib.Path(folder) / "x.npy"
+            os.mkfifo(fifo)
+            process = subprocess.Popen([ORIEL, "run", graph, "--text", "--input", fifo],
+                                       stderr=subprocess.DEVNULL)
+            try:
+                time.sleep(0.3)
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(timeout=20), -signal.SIGTERM)
+            finally:
+                process.kill()
 
 
 if __name__ == "__main__":

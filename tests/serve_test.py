@@ -8,6 +8,7 @@ The top-5 wanted are PyTorch's for these photos. Standard library only.
 """
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -111,6 +113,70 @@ class Serve(unittest.TestCase):
         self.assertEqual(len(rows), 2)
         self.assertIn("error", rows[0])
         self.assertEqual(rows[1]["top"][0]["index"], TOP1["chelsea.png"])
+
+    def classify(self, *arguments, **options):
+        """(exit code, a row of JSON for each image, standard error)"""
+        done = subprocess.run(
+            [ORIEL, "classify", "--json", "--model", MODEL, "--model-dir", self.models,
+             "--top-k", "1", *arguments], capture_output=True, text=True, **options)
+        return done.returncode, [json.loads(row) for row in done.stdout.splitlines()], done.stderr
+
+    def test_folders_tell_of_all_that_is_called_an_image(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "empty").mkdir()
+            (folder / "b").mkdir()
+            chelsea = self.photo("chelsea.png").read_bytes()
+            for path, contents in [("b/photo.PNG", chelsea), ("b/no extension", chelsea),
+                                   ("b/broken.jpg", b"?"), ("b/zero.gif", b""),
+                                   ("b/notes.txt", b"text"), ("b/line\nbreak.png", chelsea)]:
+                (folder / path).write_bytes(contents)
+            code, rows, _ = self.classify(folder / "empty", folder / "b",
+                                          self.photo("coffee.png"))
+            self.assertEqual(code, 1)
+            self.assertEqual(
+                [(pathlib.Path(row["file"]).name, "error" in row) for row in rows],
+                [("empty", True), ("broken.jpg", True), ("line\nbreak.png", False),
+                 ("no extension", False), ("photo.PNG", False), ("zero.gif", True),
+                 ("coffee.png", False)])
+            code, rows, _ = self.classify(self.photo("coffee.png"))
+            self.assertEqual((code, len(rows)), (0, 1))
+
+    def test_ctrl_c_ends_a_wait_for_a_pipe(self):
+        fifo = pathlib.Path(self.folder.name) / "fifo"
+        os.mkfifo(fifo)
+        for argument, stdin in [("-", subprocess.PIPE), (fifo, subprocess.DEVNULL)]:
+            process = subprocess.Popen(
+                [ORIEL, "classify", "--model", MODEL, "--model-dir", self.models,
+                 self.photo("coffee.png"), argument],
+                stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                time.sleep(1)
+                process.send_signal(signal.SIGINT)
+                _, error = process.communicate(timeout=20)
+            finally:
+                process.kill()
+            self.assertEqual(process.returncode, 130, error)
+            self.assertIn("interrupted", error)
+
+    def test_a_pipe_may_take_its_time(self):
+        fifo = pathlib.Path(self.folder.name) / "slow"
+        os.mkfifo(fifo)
+
+        def write():
+            contents = self.photo("chelsea.png").read_bytes()
+            with open(fifo, "wb") as pipe:
+                pipe.write(contents[:1000])
+                pipe.flush()
+                time.sleep(0.5)
+                pipe.write(contents[1000:])
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        code, rows, error = self.classify(fifo)
+        writer.join()
+        self.assertEqual(code, 0, error)
+        self.assertEqual(rows[0]["top"][0]["index"], TOP1["chelsea.png"])
 
     def test_api_takes_raw_bytes_and_forms(self):
         for name, index in TOP1.items():

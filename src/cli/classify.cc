@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <cctype>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include "base/bytes.h"
 #include "base/files.h"
@@ -42,9 +44,15 @@ struct Flags {
   engine::Backend backend = engine::Backend::kOneDnn;
 };
 
-// Whether the file begins as an image does. Unreadable ones count: their error is
-// then told.
-bool LooksLikeImage(const fs::path& path) {
+// Whether a file of a folder is meant: it begins as an image does, or is called one,
+// or cannot be looked at, which is then told.
+bool IsMeant(const fs::path& path) {
+  static const std::set<std::string> kExtensions = {".jpg", ".jpeg", ".png",
+                                                    ".gif", ".bmp",  ".webp"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  if (kExtensions.contains(extension)) return true;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return true;
   std::array<uint8_t, 64> head;
@@ -54,29 +62,43 @@ bool LooksLikeImage(const fs::path& path) {
                         image::Format::kUnknown;
 }
 
-// The image files under a folder, by content, in the order of their paths.
-absl::StatusOr<std::vector<fs::path>> ImagesUnder(const fs::path& folder) {
-  std::vector<fs::path> paths;
-  std::error_code error;
-  auto it = fs::recursive_directory_iterator(
-      folder, fs::directory_options::skip_permission_denied, error);
-  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    std::error_code ignored;
-    if (it->is_regular_file(ignored) && LooksLikeImage(it->path())) {
-      paths.push_back(it->path());
-    }
-  }
-  if (error) return ErrnoError(error.value(), folder.string());
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
 ImageInput FileInput(const fs::path& path) {
   return {path.string(), [path] { return ReadFile(path, kMaxImageBytes); }};
 }
 
-absl::StatusOr<std::vector<ImageInput>> CollectInputs(
-    const std::vector<std::string>& names) {
+// Takes the place of what cannot be listed.
+ImageInput FailedInput(const fs::path& path, absl::Status status) {
+  return {path.string(), [status] { return status; }};
+}
+
+// The images under a folder, in the order of their paths.
+std::vector<ImageInput> FolderInputs(const fs::path& folder) {
+  std::vector<ImageInput> inputs;
+  std::error_code error;
+  auto it = fs::recursive_directory_iterator(folder, error);
+  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    const fs::path& path = it->path();
+    std::error_code ignored;
+    if (it->is_directory(ignored) && !it->is_symlink(ignored)) {
+      if (::access(path.c_str(), R_OK | X_OK) == 0) continue;
+      inputs.push_back(FailedInput(path, ErrnoError(errno, path.string())));
+      it.disable_recursion_pending();
+    } else if (it->is_regular_file(ignored) && IsMeant(path)) {
+      inputs.push_back(FileInput(path));
+    }
+  }
+  if (error) {
+    inputs.push_back(FailedInput(folder, ErrnoError(error.value(), folder.string())));
+  }
+  if (inputs.empty()) {
+    inputs.push_back(FailedInput(folder, NotFound("no images in this folder")));
+  }
+  std::sort(inputs.begin(), inputs.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return inputs;
+}
+
+std::vector<ImageInput> CollectInputs(const std::vector<std::string>& names) {
   std::vector<ImageInput> inputs;
   for (const std::string& name : names) {
     std::error_code error;
@@ -84,9 +106,7 @@ absl::StatusOr<std::vector<ImageInput>> CollectInputs(
       inputs.push_back(
           {"-", [] { return ReadDescriptor(STDIN_FILENO, "stdin", kMaxImageBytes); }});
     } else if (fs::is_directory(name, error)) {
-      ASSIGN_OR_RETURN(const auto paths, ImagesUnder(name));
-      if (paths.empty()) return NotFound("{}: no images in this folder", Printable(name));
-      for (const fs::path& path : paths) inputs.push_back(FileInput(path));
+      for (ImageInput& input : FolderInputs(name)) inputs.push_back(std::move(input));
     } else {
       inputs.push_back(FileInput(name));
     }
@@ -106,7 +126,9 @@ std::string FormatJson(const std::string& name, const ImageResult& result) {
   const auto quoted = [](std::string_view text) {
     return boost::json::serialize(boost::json::string_view(text.data(), text.size()));
   };
-  std::string line = fmt::format("{{\"file\":{}", quoted(Printable(name)));
+  // JSON can say all but bytes that are no text.
+  const std::string text = FindInvalidUtf8(name) ? Printable(name) : name;
+  std::string line = fmt::format("{{\"file\":{}", quoted(text));
   if (!result.status.ok()) {
     return line + fmt::format(",\"error\":{}}}", quoted(Reason(result.status, name)));
   }
@@ -125,7 +147,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(const auto directory,
                    flags.model.empty() ? model::FindDefaultModel(flags.model_dir)
                                        : model::FindModel(flags.model, flags.model_dir));
-  ASSIGN_OR_RETURN(const std::vector<ImageInput> inputs, CollectInputs(flags.images));
+  const std::vector<ImageInput> inputs = CollectInputs(flags.images);
 
   model::SessionOptions options;
   options.backend = flags.backend;
@@ -172,7 +194,7 @@ Action SetupClassify(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
   command
       .add_option("images", flags->images,
-                  "Image files, folders of them (by content, with all below), '-' for "
+                  "Image files, folders of them (with all below), '-' for "
                   "stdin")
       ->required();
   command.add_option("--model", flags->model,

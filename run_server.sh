@@ -69,12 +69,18 @@ if [[ -z $model ]]; then
   ! exported "$embedded_model" || patience=2
   if exported "$main_model"; then
     model=$main_model
-  elif export_model "$main_model" --unreachable-after "$patience"; then
-    model=$main_model
   else
-    model=$embedded_model
-    notice="Inception-ResNet-v2 could not be fetched from its official address, so this is EfficientNet-Lite2. To get the other, run ./run_server.sh $main_model where download.tensorflow.org can be reached, or oriel export $main_model --checkpoint FILE with a copy of its checkpoint."
-    echo "$notice"
+    code=0
+    export_model "$main_model" --unreachable-after "$patience" || code=$?
+    case $code in
+      0) model=$main_model ;;
+      69) notice="Inception-ResNet-v2 could not be fetched from its official address, so this is EfficientNet-Lite2. To get the other, run ./run_server.sh $main_model where download.tensorflow.org can be reached, or oriel export $main_model --checkpoint FILE with a copy of its checkpoint." ;;
+      *) notice="Inception-ResNet-v2 could not be exported (the terminal says why), so this is EfficientNet-Lite2. To try again, run ./run_server.sh $main_model." ;;
+    esac
+    if ((code != 0)); then
+      model=$embedded_model
+      echo "$notice"
+    fi
   fi
 fi
 if [[ ! -d $model ]] && ! exported "$model"; then

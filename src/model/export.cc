@@ -1,5 +1,8 @@
 #include "model/export.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 
 #include "base/digest.h"
@@ -111,6 +114,30 @@ absl::StatusOr<tensorflow::GraphDef> BuildInferenceGraph(const nets::Network& ne
   return graph;
 }
 
+// Told before anything is fetched: files that cannot be read, a place that cannot be
+// written to.
+absl::Status CheckPaths(const ExportOptions& options) {
+  if (options.labels) {
+    RETURN_IF_ERROR(labels::ReadDescriptions(*options.labels).status());
+    if (options.num_classes != 0) {
+      RETURN_IF_ERROR(ChooseLabels(options, options.num_classes).status());
+    }
+  }
+  if (options.wnids) RETURN_IF_ERROR(labels::ReadWnids(*options.wnids).status());
+  std::error_code error;
+  fs::path existing = fs::absolute(options.output_dir);
+  while (!fs::exists(existing, error) && existing.has_relative_path()) {
+    existing = existing.parent_path();
+  }
+  if (!fs::is_directory(existing, error)) {
+    return InvalidArgument("{}: is not a directory", existing.string());
+  }
+  if (::access(existing.c_str(), W_OK | X_OK) != 0) {
+    return ErrnoError(errno, existing.string());
+  }
+  return absl::OkStatus();
+}
+
 ModelConfig MakeConfig(const CatalogueEntry& entry, const nets::Network& network,
                        const Weights& weights, int class_offset) {
   ModelConfig config;
@@ -147,6 +174,7 @@ absl::StatusOr<Exported> ExportModel(const ExportOptions& options, const StepLog
   if (options.hash && IsPublished(options)) {
     return InvalidArgument("--hash goes with --url or --checkpoint");
   }
+  RETURN_IF_ERROR(CheckPaths(options));
 
   const Step get("weights are read", log);
   WeightsRequest request;

@@ -191,6 +191,21 @@ TEST_F(ExportTest, SaysWhatDoesNotFit) {
   EXPECT_FALSE(fs::exists(options_.output_dir));
 }
 
+TEST_F(ExportTest, LooksAtItsPathsBeforeTheWeights) {
+  options_.checkpoint = output_.path() / "nosuch.ckpt";
+  EXPECT_THAT(Error(), HasSubstr("nosuch.ckpt"));
+  options_.labels = output_.path() / "nosuch.txt";
+  EXPECT_THAT(Error(), HasSubstr("nosuch.txt"));
+  ASSERT_OK(WriteFileAtomically(*options_.labels, "one\ntwo\n"));
+  options_.num_classes = 3;
+  EXPECT_THAT(Error(), HasSubstr("nosuch.txt: has 2 lines, the model has 3 classes"));
+  options_.labels = std::nullopt;
+  options_.num_classes = 0;
+  ASSERT_OK(WriteFileAtomically(output_.path() / "file", "x"));
+  options_.output_dir = output_.path() / "file" / "models";
+  EXPECT_THAT(Error(), HasSubstr("file: is not a directory"));
+}
+
 TEST_F(ExportTest, ABrokenModelNeverReplacesAGoodOne) {
   ASSERT_OK_AND_ASSIGN(const Exported good, Export());
   options_.checkpoint = Checkpoint("broken");

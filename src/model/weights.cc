@@ -47,11 +47,22 @@ absl::Status MakeDirectory(const fs::path& path) {
 }
 
 // Files of an archive in the order in which they are likely to be a checkpoint.
+constexpr int kNoCheckpoint = 6;
 int Rank(const fs::path& path) {
-  constexpr std::array<std::string_view, 6> kOrder = {".index", ".ckpt", ".safetensors",
-                                                      ".pth",   ".pt",   ".bin"};
+  constexpr std::array<std::string_view, kNoCheckpoint> kOrder = {
+      ".index", ".ckpt", ".safetensors", ".pth", ".pt", ".bin"};
   const auto found = std::find(kOrder.begin(), kOrder.end(), path.extension().string());
   return static_cast<int>(found - kOrder.begin());
+}
+
+// Says when an archive has other files that may be checkpoints.
+void LogUnused(const std::vector<fs::path>& ranked, size_t taken, const StepLog& log) {
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    if (i == taken || Rank(ranked[i]) == kNoCheckpoint) continue;
+    log(fmt::format("taking {}; not {}, which is in the archive too",
+                    Printable(ranked[taken].filename().string()),
+                    Printable(ranked[i].filename().string())));
+  }
 }
 
 std::string LastLine(std::string_view text) {
@@ -151,7 +162,10 @@ absl::Status Weights::OpenFetched(const fs::path& file, const WeightsRequest& re
       continue;
     }
     auto variables = checkpoint::Open(path);
-    if (variables.ok()) return Use(path, *std::move(variables));
+    if (variables.ok()) {
+      LogUnused(*files, i, log);
+      return Use(path, *std::move(variables));
+    }
     if (i == 0) first_error = variables.status();
   }
   return Annotate(first_error, fmt::format("no checkpoint among the {} files of {}",

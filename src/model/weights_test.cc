@@ -15,8 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Reply = HttpTestServer::Reply;
 
 // A safetensors file with one float32 variable "w" of two elements: eight bytes of
@@ -126,6 +128,17 @@ TEST_F(WeightsTest, UnpacksALocalArchive) {
   }
   EXPECT_TRUE(fs::exists(*request_.checkpoint));
   EXPECT_TRUE(CacheIsEmpty());
+}
+
+TEST_F(WeightsTest, TellsWhichCheckpointOfAnArchiveItTook) {
+  request_.checkpoint = Put("two.tgz", Archive({{"b.pth", "?"},
+                                                {"a.safetensors", Safetensors()},
+                                                {"notes.txt", "words"}}));
+  ASSERT_OK_AND_ASSIGN(const Weights weights, Get());
+  ExpectOpened(weights);
+  EXPECT_THAT(log_, Contains("taking a.safetensors; not b.pth, which is in the archive "
+                             "too"));
+  EXPECT_THAT(log_, Not(Contains(HasSubstr("notes.txt"))));
 }
 
 TEST_F(WeightsTest, FetchesAndCleansUp) {

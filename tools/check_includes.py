@@ -5,6 +5,7 @@ A folder may include itself and lower floors. Run from anywhere; exits 1 and nam
 each line that breaks a rule.
 """
 
+import argparse
 import pathlib
 import re
 import sys
@@ -43,6 +44,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     src = pathlib.Path(__file__).resolve().parent.parent / "src"
     errors = []
     checked = 0

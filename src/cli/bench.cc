@@ -89,9 +89,10 @@ absl::StatusOr<InputShapes> FindShapes(const Flags& flags, const Runnable& runna
           !proto.unknown_rank() && std::none_of(dims.begin() + !dims.empty(), dims.end(),
                                                 [](int64_t size) { return size < 0; });
       if (!known) {
-        return InvalidArgument("{}: the graph does not say the shape of '{}': --shape "
-                               "{}=Nx299x299x3",
-                               flags.source.model, input, input);
+        return InvalidArgument(
+            "{}: the graph does not say the shape of '{}': --shape "
+            "{}=Nx299x299x3",
+            flags.source.model, input, input);
       }
       shapes.emplace_back(input, std::move(dims));
     }
@@ -128,7 +129,8 @@ void PrintHeader() {
 
 void PrintRow(const Row& row, double peak) {
   fmt::print(
-      "{:>5} {:>7} {:>7} {:>9.2f} {:>9.2f} {:>9.2f} {:>9.1f} {:>8.1f} {:>5.1f} % {:>10.0f} "
+      "{:>5} {:>7} {:>7} {:>9.2f} {:>9.2f} {:>9.2f} {:>9.1f} {:>8.1f} {:>5.1f} % "
+      "{:>10.0f} "
       "{:>11}\n",
       row.batch, row.streams, row.threads, row.Latency(0.5) * 1e3, row.Latency(0.9) * 1e3,
       row.Latency(0.99) * 1e3, row.ImagesPerSecond(), row.FlopsPerSecond() / 1e9,
@@ -140,8 +142,7 @@ void PrintRow(const Row& row, double peak) {
 json::object RowJson(const Flags& flags, const Row& row, double peak) {
   return {{"model", flags.source.model},
           {"backend", flags.backend == engine::Backend::kOneDnn ? "onednn" : "reference"},
-          {"precision",
-           flags.precision == engine::Precision::kF32 ? "f32" : "f32-exact"},
+          {"precision", flags.precision == engine::Precision::kF32 ? "f32" : "f32-exact"},
           {"batch", row.batch},
           {"streams", row.streams},
           {"threads", row.threads},
@@ -177,9 +178,8 @@ void PrintProfile(std::vector<ProfiledStep> steps) {
     total += step.seconds;
     total_lost += step.lost();
   }
-  std::stable_sort(steps.begin(), steps.end(), [](const auto& a, const auto& b) {
-    return a.lost() > b.lost();
-  });
+  std::stable_sort(steps.begin(), steps.end(),
+                   [](const auto& a, const auto& b) { return a.lost() > b.lost(); });
   fmt::print("\n{:>9} {:>6} {:>8} {:>8}  {:<22} {:<24} {}\n", "ms", "share", "GFLOP/s",
              "lost ms", "operation", "implementation", "node");
   for (const ProfiledStep& step : steps) {
@@ -243,16 +243,17 @@ absl::StatusOr<int> Run(const Flags& flags) {
       }
       // Beside the row: clocks change.
       const double peak = peak_of(used);
-      ASSIGN_OR_RETURN(
-          row.load, engine::MeasureLoad(plan, inputs,
-                                        {.streams = streams,
-                                         .warmup = Milliseconds(flags.duration / 5),
-                                         .duration = Milliseconds(flags.duration)}));
+      ASSIGN_OR_RETURN(row.load,
+                       engine::MeasureLoad(plan, inputs,
+                                           {.streams = streams,
+                                            .warmup = Milliseconds(flags.duration / 5),
+                                            .duration = Milliseconds(flags.duration)}));
       row.peak_memory = PeakMemory();
       std::vector<ProfiledStep> profile;
       if (flags.profile) {
-        ASSIGN_OR_RETURN(const std::vector<double> seconds,
-                         engine::MeasureSteps(plan, inputs, Milliseconds(flags.duration)));
+        ASSIGN_OR_RETURN(
+            const std::vector<double> seconds,
+            engine::MeasureSteps(plan, inputs, Milliseconds(flags.duration)));
         const double step_peak = peak_of(std::min(options.threads, cpus));
         for (size_t i = 0; i < seconds.size(); ++i) {
           profile.push_back({&plan.steps()[i], seconds[i], step_peak});

@@ -214,8 +214,9 @@ class Importer {
   absl::Status ImportPlaceholder(int index) {
     ASSIGN_OR_RETURN(const auto shape, DeclaredShape(node(index)));
     if (!shape || !shape->fully_known()) {
-      return InvalidArgument("input '{}' has no shape: the graph wants {}, say which one",
-                             node(index).name(), shape ? shape->ToString() : "any");
+      return InvalidArgument(
+          "input '{}' is not fed and has no full shape: the graph says {}",
+          node(index).name(), shape ? shape->ToString() : "any");
     }
     RETURN_IF_ERROR(AddInput({index, 0}, *shape));
     return absl::OkStatus();

@@ -40,6 +40,9 @@ int ScaleChannels(int channels, double coefficient) {
   return rounded;
 }
 
+// Five halvings leave one pixel of it.
+constexpr int kMinImageSize = 32;
+
 class Builder {
  public:
   Builder(int version, const NetworkOptions& options)
@@ -50,6 +53,10 @@ class Builder {
 
   absl::StatusOr<Network> Build() {
     const int size = options_.image_size;
+    if (size < kMinImageSize) {
+      return InvalidArgument("the image is too small: {0}x{0}, want at least {1}x{1}",
+                             size, kMinImageSize);
+    }
     FeatureMap net = b_.Placeholder("images", options_.batch_size, size, size, 3);
     network_.input = net.node;
     Enter("stem");

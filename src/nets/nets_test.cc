@@ -115,6 +115,8 @@ TEST(InceptionResnetV2, Options) {
   EXPECT_THAT(error({.batch_size = 0}), HasSubstr("batch size 0"));
   EXPECT_THAT(error({.output_stride = 8}, "efficientnet_lite0"),
               HasSubstr("has no output_stride"));
+  EXPECT_THAT(error({.image_size = 31}, "efficientnet_lite0"),
+              HasSubstr("the image is too small: 31x31, want at least 32x32"));
   EXPECT_THAT(
       error({}, "vgg_16"),
       HasSubstr("there is no network 'vgg_16'; the networks are inception_resnet"));

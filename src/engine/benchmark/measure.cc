@@ -71,8 +71,8 @@ absl::StatusOr<LoadResult> MeasureLoad(const Plan& plan, std::span<const Tensor>
     while (!stop && Clock::now() < warm);
     start.arrive_and_wait();
     stream.begin = stream.end = Clock::now();
-    while (!stop && (stream.latencies.empty() ||
-                     stream.end - stream.begin < options.duration)) {
+    while (!stop &&
+           (stream.latencies.empty() || stream.end - stream.begin < options.duration)) {
       const auto begin = stream.end;
       run();
       stream.end = Clock::now();

@@ -15,16 +15,18 @@ namespace oriel::engine {
 std::vector<Tensor> RandomInputs(const Plan& plan);
 
 struct LoadOptions {
-  int streams = 1;                     // contexts that run at once, each on its own thread
+  int streams = 1;  // contexts that run at once, each on its own thread
   std::chrono::milliseconds warmup{500};
   std::chrono::milliseconds duration{3000};
 };
 
 struct LoadResult {
   std::vector<double> latencies;  // seconds of each run, ascending; at least one a stream
-  double seconds = 0;             // from the first measured run's begin to the last one's end
+  double seconds = 0;  // from the first measured run's begin to the last one's end
 
-  double runs_per_second() const { return static_cast<double>(latencies.size()) / seconds; }
+  double runs_per_second() const {
+    return static_cast<double>(latencies.size()) / seconds;
+  }
 };
 
 // Each stream runs the plan again and again, without a pause. The first error of any

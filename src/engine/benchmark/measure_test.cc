@@ -14,8 +14,8 @@ namespace {
 
 using ::testing::Each;
 using ::testing::Ge;
-using ::testing::Gt;
 using testing::GraphBuilder;
+using ::testing::Gt;
 
 // conv (2x2 of 3 channels to 4, at 4x5 places) -> relu -> matmul (80 x 6).
 std::shared_ptr<const Plan> SmallPlan(Backend backend, int batch) {
@@ -77,12 +77,11 @@ TEST_P(Steps, TimesAreThoseOfTheRun) {
 TEST(MeasureLoad, CountsTheRunsOfAllStreams) {
   const auto plan = SmallPlan(Backend::kOneDnn, 1);
   const std::vector<Tensor> inputs = RandomInputs(*plan);
-  ASSERT_OK_AND_ASSIGN(
-      const LoadResult result,
-      MeasureLoad(*plan, inputs,
-                  {.streams = 3,
-                   .warmup = std::chrono::milliseconds(1),
-                   .duration = std::chrono::milliseconds(20)}));
+  ASSERT_OK_AND_ASSIGN(const LoadResult result,
+                       MeasureLoad(*plan, inputs,
+                                   {.streams = 3,
+                                    .warmup = std::chrono::milliseconds(1),
+                                    .duration = std::chrono::milliseconds(20)}));
   EXPECT_GE(result.latencies.size(), 3u);
   EXPECT_TRUE(std::is_sorted(result.latencies.begin(), result.latencies.end()));
   EXPECT_THAT(result.latencies, Each(Gt(0)));
@@ -104,8 +103,8 @@ TEST(MeasureLoad, PassesErrorsOn) {
 
 TEST(MeasureSteps, GivesAMedianForEachStep) {
   const auto plan = SmallPlan(Backend::kReference, 4);
-  ASSERT_OK_AND_ASSIGN(const auto seconds,
-                       MeasureSteps(*plan, RandomInputs(*plan), std::chrono::milliseconds(5)));
+  ASSERT_OK_AND_ASSIGN(const auto seconds, MeasureSteps(*plan, RandomInputs(*plan),
+                                                        std::chrono::milliseconds(5)));
   ASSERT_EQ(seconds.size(), plan->steps().size());
   EXPECT_THAT(seconds, Each(Gt(0)));
 }

@@ -23,8 +23,8 @@ struct Loop {
 #if defined(__x86_64__)
 // By hand, as a compiler would move what nobody reads.
 #define ORIEL_FMA(v, d) "vfmadd231ps %%" v "0, %%" v "1, %%" v #d "\n"
-#define ORIEL_FMA_LOOP(Name, v)                                                         \
-  void Name(int64_t rounds) {                                                           \
+#define ORIEL_FMA_LOOP(Name, v)                                                           \
+  void Name(int64_t rounds) {                                                             \
     asm volatile(                                                                       \
         "vxorps %%xmm0, %%xmm0, %%xmm0\n"                                               \
         "vxorps %%xmm1, %%xmm1, %%xmm1\n"                                               \
@@ -37,7 +37,7 @@ struct Loop {
         : "+r"(rounds)                                                                  \
         :                                                                               \
         : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", \
-          "xmm9", "xmm10", "xmm11", "xmm12", "xmm13");                                  \
+          "xmm9", "xmm10", "xmm11", "xmm12", "xmm13"); \
   }
 ORIEL_FMA_LOOP(RunAvx2, "ymm")
 ORIEL_FMA_LOOP(RunAvx512, "zmm")

@@ -143,7 +143,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   models.Set(nullptr);
   if (model.ok()) (*model)->Stop(serving::TimePoint::min());
   pool.Stop();
-  spdlog::info("stopped");
+  if (model.ok()) spdlog::info("stopped");
   spdlog::shutdown();
   if (!model.ok()) return model.status();
   return 0;

@@ -24,6 +24,9 @@ using Context = std::unique_ptr<spng_ctx, FreeContext>;
 
 absl::Status Check(int error) {
   if (error == SPNG_OK) return absl::OkStatus();
+  if (error == SPNG_EOVERFLOW) {
+    return InvalidArgument("PNG image is too large to decode");
+  }
   return InvalidArgument("PNG image is damaged or cut off: {}", spng_strerror(error));
 }
 

@@ -21,9 +21,13 @@ namespace {
 thread_local bool counting = false;
 thread_local int allocations = 0;
 
-void* Allocate(size_t size) {
+void* AllocateNoThrow(size_t size) {
   if (counting) ++allocations;
-  void* memory = std::malloc(size);
+  return std::malloc(size);
+}
+
+void* Allocate(size_t size) {
+  void* memory = AllocateNoThrow(size);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -32,6 +36,12 @@ void* Allocate(size_t size) {
 
 void* operator new(size_t size) { return Allocate(size); }
 void* operator new[](size_t size) { return Allocate(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return AllocateNoThrow(size);
+}
+void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return AllocateNoThrow(size);
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }

@@ -450,10 +450,11 @@ absl::Status Sleep(milliseconds duration) {
   return absl::OkStatus();
 }
 
+// `failures` in a row before this one; -1 after an attempt that moved something.
 milliseconds Backoff(const DownloadOptions& options, int failures) {
   thread_local std::minstd_rand random(std::random_device{}());
   const double doubled = static_cast<double>(options.backoff.count()) *
-                         static_cast<double>(1 << std::min(failures, 10));
+                         static_cast<double>(1 << std::clamp(failures, 0, 10));
   const double jitter = std::uniform_real_distribution<double>(0.5, 1.0)(random);
   return std::min(kMaxBackoff, milliseconds(static_cast<int64_t>(doubled * jitter)));
 }

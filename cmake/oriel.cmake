@@ -20,7 +20,7 @@ endif()
 add_library(oriel_options INTERFACE)
 target_compile_options(
   oriel_options
-  INTERFACE -Wall -Wextra -Wno-sign-compare -Wno-missing-field-initializers -Winvalid-pch
+  INTERFACE -Wall -Wextra -Wno-sign-compare -Wno-missing-field-initializers
             # float results must not depend on whether the CPU has FMA
             -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)

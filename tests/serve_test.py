@@ -88,11 +88,16 @@ class Serve(unittest.TestCase):
     def photo(self, name):
         return DATA / "photos" / name
 
-    def test_classify_names_what_pytorch_names(self):
+    def classify(self, *arguments):
+        """(exit code, a row of JSON for each image, standard error)"""
         done = subprocess.run(
             [ORIEL, "classify", "--json", "--model", MODEL, "--model-dir", self.models,
-             *(self.photo(n) for n in TOP1)], check=True, capture_output=True, text=True)
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
+             "--top-k", "1", *arguments], capture_output=True, text=True)
+        return done.returncode, [json.loads(row) for row in done.stdout.splitlines()], done.stderr
+
+    def test_classify_names_what_pytorch_names(self):
+        code, rows, error = self.classify(*(self.photo(n) for n in TOP1))
+        self.assertEqual(code, 0, error)
         got = {pathlib.Path(r["file"]).name: r["top"][0]["index"] for r in rows}
         self.assertEqual(got, TOP1)
 
@@ -105,21 +110,11 @@ class Serve(unittest.TestCase):
     def test_one_bad_image_does_not_stop_the_rest(self):
         bad = pathlib.Path(self.folder.name) / "bad.jpg"
         bad.write_bytes(b"not an image")
-        done = subprocess.run(
-            [ORIEL, "classify", "--json", "--model", MODEL, "--model-dir", self.models,
-             bad, self.photo("chelsea.png")], capture_output=True, text=True)
-        self.assertEqual(done.returncode, 1)
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        code, rows, _ = self.classify(bad, self.photo("chelsea.png"))
+        self.assertEqual(code, 1)
         self.assertEqual(len(rows), 2)
         self.assertIn("error", rows[0])
         self.assertEqual(rows[1]["top"][0]["index"], TOP1["chelsea.png"])
-
-    def classify(self, *arguments, **options):
-        """(exit code, a row of JSON for each image, standard error)"""
-        done = subprocess.run(
-            [ORIEL, "classify", "--json", "--model", MODEL, "--model-dir", self.models,
-             "--top-k", "1", *arguments], capture_output=True, text=True, **options)
-        return done.returncode, [json.loads(row) for row in done.stdout.splitlines()], done.stderr
 
     def test_folders_tell_of_all_that_is_called_an_image(self):
         with tempfile.TemporaryDirectory() as name:

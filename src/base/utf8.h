@@ -21,6 +21,10 @@ bool HasControlCharacters(std::string_view text);
 // control character becomes U+FFFD. File names are bytes, not text.
 std::string Printable(std::string_view text);
 
+// ASCII letters alone: never as the locale says.
+char ToLower(char c);
+std::string ToLower(std::string_view text);
+
 // Code points of valid UTF-8.
 size_t CountCodePoints(std::string_view text);
 

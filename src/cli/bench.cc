@@ -6,6 +6,8 @@
 #include <boost/json.hpp>
 #include <charconv>
 #include <memory>
+#include <set>
+#include <span>
 
 #include "base/cpus.h"
 #include "base/progress.h"
@@ -40,8 +42,7 @@ std::chrono::milliseconds Milliseconds(double seconds) {
 }
 
 // "NAME=Nx299x299x3": N (or -1) is the batch, -1 in the result.
-absl::StatusOr<std::pair<std::string, std::vector<int64_t>>> ParseShapeFlag(
-    const std::string& text) {
+absl::StatusOr<std::pair<std::string, Shape>> ParseShapeFlag(const std::string& text) {
   const auto bad = [&] {
     return InvalidArgument("--shape {}: want NAME=Nx299x299x3, N being the batch", text);
   };
@@ -64,11 +65,11 @@ absl::StatusOr<std::pair<std::string, std::vector<int64_t>>> ParseShapeFlag(
     if (end == rest.size()) break;
     rest.remove_prefix(end + 1);
   }
-  return std::pair(text.substr(0, equals), std::move(dims));
+  return std::pair(text.substr(0, equals), Shape(std::move(dims)));
 }
 
 // The shapes to feed, by input; -1 stands for the batch.
-using InputShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+using InputShapes = std::vector<std::pair<std::string, Shape>>;
 
 absl::StatusOr<InputShapes> FindShapes(const Flags& flags, const Runnable& runnable) {
   InputShapes shapes;
@@ -76,26 +77,24 @@ absl::StatusOr<InputShapes> FindShapes(const Flags& flags, const Runnable& runna
     ASSIGN_OR_RETURN(auto shape, ParseShapeFlag(text));
     shapes.push_back(std::move(shape));
   }
-  for (const std::string& input : runnable.inputs) {
-    const auto given = [&](const auto& shape) { return shape.first == input; };
-    if (std::any_of(shapes.begin(), shapes.end(), given)) continue;
-    for (const tensorflow::NodeDef& node : runnable.graph.node()) {
-      const auto attr = node.attr().find("shape");
-      if (node.name() != input || attr == node.attr().end()) continue;
-      const tensorflow::TensorShapeProto& proto = attr->second.shape();
-      std::vector<int64_t> dims;
-      for (const auto& dim : proto.dim()) dims.push_back(dim.size());
-      const bool known =
-          !proto.unknown_rank() && std::none_of(dims.begin() + !dims.empty(), dims.end(),
-                                                [](int64_t size) { return size < 0; });
-      if (!known) {
-        return InvalidArgument(
-            "{}: the graph does not say the shape of '{}': --shape "
-            "{}=Nx299x299x3",
-            flags.source.model, input, input);
-      }
-      shapes.emplace_back(input, std::move(dims));
+  const size_t given = shapes.size();
+  const std::set<std::string_view> inputs(runnable.inputs.begin(), runnable.inputs.end());
+  for (const tensorflow::NodeDef& node : runnable.graph.node()) {
+    const auto is_this = [&](const auto& shape) { return shape.first == node.name(); };
+    if (!inputs.contains(node.name()) ||
+        std::any_of(shapes.begin(), shapes.begin() + given, is_this)) {
+      continue;
     }
+    ASSIGN_OR_RETURN(auto shape, graph::DeclaredShape(runnable.graph, node));
+    // The first size may be the batch.
+    Shape known = shape.value_or(Shape{-1, -1});
+    if (known.rank() > 0) known.set_dim(0, 1);
+    if (!known.fully_known()) {
+      return InvalidArgument(
+          "{}: the graph does not say the shape of '{}': --shape {}=Nx299x299x3",
+          flags.source.model, node.name(), node.name());
+    }
+    shapes.emplace_back(node.name(), *std::move(shape));
   }
   return shapes;
 }
@@ -141,8 +140,8 @@ void PrintRow(const Row& row, double peak) {
 
 json::object RowJson(const Flags& flags, const Row& row, double peak) {
   return {{"model", flags.source.model},
-          {"backend", flags.backend == engine::Backend::kOneDnn ? "onednn" : "reference"},
-          {"precision", flags.precision == engine::Precision::kF32 ? "f32" : "f32-exact"},
+          {"backend", BackendName(flags.backend)},
+          {"precision", PrecisionName(flags.precision)},
           {"batch", row.batch},
           {"streams", row.streams},
           {"threads", row.threads},
@@ -205,6 +204,57 @@ json::array ProfileJson(const std::vector<ProfiledStep>& steps) {
   return list;
 }
 
+double MeasurePeak(int threads) {
+  return engine::MeasurePeakF32(std::min(threads, AvailableCpus()),
+                                std::chrono::milliseconds(200));
+}
+
+absl::StatusOr<std::vector<ProfiledStep>> Profile(const Flags& flags, int threads,
+                                                  const engine::Plan& plan,
+                                                  std::span<const Tensor> inputs) {
+  ASSIGN_OR_RETURN(const std::vector<double> seconds,
+                   engine::MeasureSteps(plan, inputs, Milliseconds(flags.duration)));
+  const double peak = MeasurePeak(threads);
+  std::vector<ProfiledStep> steps;
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    steps.push_back({&plan.steps()[i], seconds[i], peak});
+  }
+  return steps;
+}
+
+// Measures and prints one row: `plan` in `streams`.
+absl::Status MeasureRow(const Flags& flags, const engine::Plan& plan, int batch,
+                        int streams, int threads) {
+  const std::vector<Tensor> inputs = engine::RandomInputs(plan);
+  Row row{.batch = batch, .streams = streams, .threads = threads};
+  row.stats = plan.stats();
+  for (const engine::StepInfo& step : plan.steps()) {
+    row.flops += 2.0 * static_cast<double>(step.multiply_adds);
+  }
+  // Beside the row: clocks change.
+  const double peak = MeasurePeak(threads * streams);
+  ASSIGN_OR_RETURN(row.load,
+                   engine::MeasureLoad(plan, inputs,
+                                       {.streams = streams,
+                                        .warmup = Milliseconds(flags.duration / 5),
+                                        .duration = Milliseconds(flags.duration)}));
+  row.peak_memory = PeakMemory();
+  std::vector<ProfiledStep> profile;
+  if (flags.profile) {
+    ASSIGN_OR_RETURN(profile, Profile(flags, threads, plan, inputs));
+  }
+  if (flags.json) {
+    json::object line = RowJson(flags, row, peak);
+    if (flags.profile) line["profile"] = ProfileJson(profile);
+    fmt::print("{}\n", json::serialize(line));
+    std::fflush(stdout);
+  } else {
+    PrintRow(row, peak);
+    if (flags.profile) PrintProfile(std::move(profile));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(const Runnable runnable, LoadRunnable(flags.source));
   ASSIGN_OR_RETURN(const InputShapes shapes, FindShapes(flags, runnable));
@@ -217,57 +267,20 @@ absl::StatusOr<int> Run(const Flags& flags) {
     return InvalidArgument("{}: has no outputs, name one with --output",
                            flags.source.model);
   }
-  const int cpus = AvailableCpus();
-  const auto peak_of = [](int threads) {
-    return engine::MeasurePeakF32(threads, std::chrono::milliseconds(200));
-  };
   if (!flags.json) PrintHeader();
   for (const int streams : flags.streams) {
-    options.threads = flags.threads > 0 ? flags.threads : std::max(cpus / streams, 1);
-    const int used = std::min(options.threads * streams, cpus);
+    options.threads =
+        flags.threads > 0 ? flags.threads : std::max(AvailableCpus() / streams, 1);
     for (const int batch : flags.batches) {
       options.inputs.clear();
-      for (const auto& [name, dims] : shapes) {
-        std::vector<int64_t> sizes = dims;
+      for (const auto& [name, shape] : shapes) {
+        std::vector<int64_t> sizes = shape.dims();
         std::replace(sizes.begin(), sizes.end(), int64_t{-1}, int64_t{batch});
-        options.inputs.emplace_back(name, Shape(sizes));
+        options.inputs.emplace_back(name, Shape(std::move(sizes)));
       }
-      const auto compiled = engine::Plan::Compile(runnable.graph, options);
-      if (!compiled.ok()) return Annotate(compiled.status(), flags.source.model);
-      const engine::Plan& plan = **compiled;
-      const std::vector<Tensor> inputs = engine::RandomInputs(plan);
-      Row row{.batch = batch, .streams = streams, .threads = options.threads};
-      row.stats = plan.stats();
-      for (const engine::StepInfo& step : plan.steps()) {
-        row.flops += 2.0 * static_cast<double>(step.multiply_adds);
-      }
-      // Beside the row: clocks change.
-      const double peak = peak_of(used);
-      ASSIGN_OR_RETURN(row.load,
-                       engine::MeasureLoad(plan, inputs,
-                                           {.streams = streams,
-                                            .warmup = Milliseconds(flags.duration / 5),
-                                            .duration = Milliseconds(flags.duration)}));
-      row.peak_memory = PeakMemory();
-      std::vector<ProfiledStep> profile;
-      if (flags.profile) {
-        ASSIGN_OR_RETURN(
-            const std::vector<double> seconds,
-            engine::MeasureSteps(plan, inputs, Milliseconds(flags.duration)));
-        const double step_peak = peak_of(std::min(options.threads, cpus));
-        for (size_t i = 0; i < seconds.size(); ++i) {
-          profile.push_back({&plan.steps()[i], seconds[i], step_peak});
-        }
-      }
-      if (flags.json) {
-        json::object line = RowJson(flags, row, peak);
-        if (flags.profile) line["profile"] = ProfileJson(profile);
-        fmt::print("{}\n", json::serialize(line));
-        std::fflush(stdout);
-      } else {
-        PrintRow(row, peak);
-        if (flags.profile) PrintProfile(std::move(profile));
-      }
+      const auto plan = engine::Plan::Compile(runnable.graph, options);
+      if (!plan.ok()) return Annotate(plan.status(), flags.source.model);
+      RETURN_IF_ERROR(MeasureRow(flags, **plan, batch, streams, options.threads));
     }
   }
   return 0;
@@ -289,12 +302,10 @@ Action SetupBench(CLI::App& command) {
       ->delimiter(',')
       ->default_str("1")
       ->check(CLI::Range(1, 1024));
-  command
-      .add_option("--threads", flags->threads,
-                  "Threads of one run; 0: the CPUs that the process may use, shared "
-                  "between the streams")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
+  AddThreadsOption(command, flags->threads)
+      ->description(
+          "Threads of one run; 0: the CPUs that the process may use, shared between the "
+          "streams");
   AddPrecisionOption(command, flags->precision);
   AddBackendOption(command, flags->backend);
   command

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
-#include <cctype>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -49,10 +48,7 @@ struct Flags {
 bool IsMeant(const fs::path& path) {
   static const std::set<std::string> kExtensions = {".jpg", ".jpeg", ".png",
                                                     ".gif", ".bmp",  ".webp"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  if (kExtensions.contains(extension)) return true;
+  if (kExtensions.contains(ToLower(path.extension().string()))) return true;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return true;
   std::array<uint8_t, 64> head;

@@ -4,36 +4,61 @@
 #include <string>
 
 namespace oriel::cli {
-
 namespace {
+
+template <typename T>
+using Names = std::map<std::string, T>;
+
+const Names<engine::Backend>& BackendNames() {
+  static const Names<engine::Backend> names = {
+      {"onednn", engine::Backend::kOneDnn}, {"reference", engine::Backend::kReference}};
+  return names;
+}
+
+const Names<engine::Precision>& PrecisionNames() {
+  static const Names<engine::Precision> names = {
+      {"f32", engine::Precision::kF32}, {"f32-exact", engine::Precision::kF32Exact}};
+  return names;
+}
+
+template <typename T>
+std::string NameOf(const Names<T>& names, T value) {
+  for (const auto& [name, named] : names) {
+    if (named == value) return name;
+  }
+  return "unknown";
+}
 
 // An enum by name. The name goes into the help, where CLI11 would print the number.
 template <typename T>
 CLI::Option* AddNamedOption(CLI::App& command, const char* flag, T& value,
-                            const std::map<std::string, T>& names,
-                            const char* default_name, const char* description) {
+                            const Names<T>& names, const char* description) {
   return command
       .add_option_function<std::string>(
           flag, [&value, &names](const std::string& name) { value = names.at(name); },
           description)
-      ->default_str(default_name)
+      ->default_str(NameOf(names, value))
       ->check(CLI::IsMember(names));
 }
 
 }  // namespace
 
+std::string BackendName(engine::Backend backend) {
+  return NameOf(BackendNames(), backend);
+}
+
+std::string PrecisionName(engine::Precision precision) {
+  return NameOf(PrecisionNames(), precision);
+}
+
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend) {
-  static const std::map<std::string, engine::Backend> kBackends = {
-      {"onednn", engine::Backend::kOneDnn}, {"reference", engine::Backend::kReference}};
   return AddNamedOption(
-      command, "--backend", backend, kBackends, "onednn",
+      command, "--backend", backend, BackendNames(),
       "Who computes: onednn, or reference (plain loops: slow, the arbiter)");
 }
 
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision) {
-  static const std::map<std::string, engine::Precision> kPrecisions = {
-      {"f32", engine::Precision::kF32}, {"f32-exact", engine::Precision::kF32Exact}};
-  return AddNamedOption(command, "--precision", precision, kPrecisions, "f32",
+  return AddNamedOption(command, "--precision", precision, PrecisionNames(),
                         "f32, or f32-exact: direct sums in every convolution");
 }
 

@@ -2,10 +2,15 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 #include "engine/plan.h"
 
 namespace oriel::cli {
+
+// As the flags below take them.
+std::string BackendName(engine::Backend backend);
+std::string PrecisionName(engine::Precision precision);
 
 // --backend onednn|reference.
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend);

@@ -109,10 +109,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
                            DTypeName(plan.inputs()[inputs.size()].dtype),
                            plan.inputs()[inputs.size()].shape.ToString());
   }
-  std::vector<Tensor> outputs;
-  for (const engine::TensorSpec& spec : plan.outputs()) {
-    outputs.emplace_back(spec.dtype, spec.shape);
-  }
+  std::vector<Tensor> outputs = engine::MakeTensors(plan.outputs());
   const auto context = plan.NewContext();
   const auto begin = std::chrono::steady_clock::now();
   RETURN_IF_ERROR(plan.Run(*context, inputs, outputs));

@@ -113,31 +113,9 @@ class Importer {
     return absl::OkStatus();
   }
 
-  // The shape that a placeholder declares, unknown sizes -1; nullopt: any.
-  absl::StatusOr<std::optional<Shape>> DeclaredShape(const NodeDef& node) const {
-    if (node.op() != "Placeholder" && node.op() != "PlaceholderWithDefault") {
-      return std::nullopt;
-    }
-    const auto it = node.attr().find("shape");
-    if (it == node.attr().end() || !it->second.has_shape() ||
-        it->second.shape().unknown_rank()) {
-      return std::nullopt;
-    }
-    // Until graph version 24 an empty shape stood for one that is not known.
-    constexpr int kScalarsFrom = 24;
-    if (it->second.shape().dim_size() == 0 &&
-        graph_.versions().producer() < kScalarsFrom) {
-      return std::nullopt;
-    }
-    auto shape = ShapeFromProto(it->second.shape());
-    if (!shape.ok()) {
-      return Annotate(shape.status(), fmt::format("node '{}'", node.name()));
-    }
-    return *std::move(shape);
-  }
-
   absl::Status CheckDeclaredShape(Endpoint endpoint, const Shape& shape) const {
-    ASSIGN_OR_RETURN(const auto declared, DeclaredShape(node(endpoint.node)));
+    ASSIGN_OR_RETURN(const auto declared,
+                     graph::DeclaredShape(graph_, node(endpoint.node)));
     if (!declared) return absl::OkStatus();
     bool fits = declared->rank() == shape.rank();
     for (int i = 0; fits && i < shape.rank(); ++i) {
@@ -212,7 +190,7 @@ class Importer {
   }
 
   absl::Status ImportPlaceholder(int index) {
-    ASSIGN_OR_RETURN(const auto shape, DeclaredShape(node(index)));
+    ASSIGN_OR_RETURN(const auto shape, graph::DeclaredShape(graph_, node(index)));
     if (!shape || !shape->fully_known()) {
       return InvalidArgument(
           "input '{}' is not fed and has no full shape: the graph says {}",

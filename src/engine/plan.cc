@@ -198,6 +198,12 @@ class CompiledPlan : public Plan {
 
 }  // namespace
 
+std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs) {
+  std::vector<Tensor> tensors;
+  for (const TensorSpec& spec : specs) tensors.emplace_back(spec.dtype, spec.shape);
+  return tensors;
+}
+
 absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
     const tensorflow::GraphDef& graph, const PlanOptions& options) {
   const auto begin = Clock::now();

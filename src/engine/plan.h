@@ -42,6 +42,9 @@ struct TensorSpec {
   Shape shape;
 };
 
+// A tensor for each, of its type and shape.
+std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs);
+
 // Constants in the form that kernels read. Plans of one graph share it: other
 // batch sizes, other streams. Grows while plans are compiled; thread-safe.
 class WeightStore;

@@ -124,6 +124,28 @@ absl::StatusOr<std::vector<int64_t>> GetIntsOr(const NodeDef& node, const char* 
   return Has(node, attr) ? GetInts(node, attr) : fallback;
 }
 
+absl::StatusOr<std::optional<Shape>> DeclaredShape(const tensorflow::GraphDef& graph,
+                                                   const tensorflow::NodeDef& node) {
+  if (node.op() != "Placeholder" && node.op() != "PlaceholderWithDefault") {
+    return std::nullopt;
+  }
+  const auto it = node.attr().find("shape");
+  if (it == node.attr().end() || !it->second.has_shape() ||
+      it->second.shape().unknown_rank()) {
+    return std::nullopt;
+  }
+  // Until graph version 24 an empty shape stood for one that is not known.
+  constexpr int kScalarsFrom = 24;
+  if (it->second.shape().dim_size() == 0 && graph.versions().producer() < kScalarsFrom) {
+    return std::nullopt;
+  }
+  auto shape = ShapeFromProto(it->second.shape());
+  if (!shape.ok()) {
+    return Annotate(shape.status(), fmt::format("node '{}'", node.name()));
+  }
+  return *std::move(shape);
+}
+
 absl::StatusOr<Tensor> ConstValue(const NodeDef& node) {
   if (node.op() != "Const") {
     return InvalidArgument("node '{}' is {}, want Const", node.name(), node.op());

@@ -1,6 +1,7 @@
 // Names, inputs and attributes of GraphDefs: what every reader of graphs needs.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -44,6 +45,11 @@ absl::StatusOr<std::string> GetStringOr(const tensorflow::NodeDef& node, const c
 absl::StatusOr<std::vector<int64_t>> GetIntsOr(const tensorflow::NodeDef& node,
                                                const char* attr,
                                                std::vector<int64_t> fallback);
+
+// The shape that a placeholder of `graph` declares, unknown sizes -1; nullopt: any, or
+// `node` is no placeholder.
+absl::StatusOr<std::optional<Shape>> DeclaredShape(const tensorflow::GraphDef& graph,
+                                                   const tensorflow::NodeDef& node);
 
 // The value of a Const node.
 absl::StatusOr<Tensor> ConstValue(const tensorflow::NodeDef& node);

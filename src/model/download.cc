@@ -31,14 +31,6 @@ constexpr int kMaxAttemptsAtAll = 100;        // even where each moves a little
 constexpr uint64_t kProgressBytes = 1 << 20;  // that make an attempt count as one
 constexpr size_t kMaxHeaderBytes = 64 << 10;
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 std::string_view Trim(std::string_view text) {
   constexpr char kSpace[] = " \t\r\n";
   const size_t first = text.find_first_not_of(kSpace);
@@ -222,7 +214,7 @@ bool Transfer::Header(std::string_view line) {
   }
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return true;
-  const std::string name = Lower(line.substr(0, colon));
+  const std::string name = ToLower(line.substr(0, colon));
   const std::string_view value = Trim(line.substr(colon + 1));
   if (name == "content-length") content_length_ = ParseNumber<uint64_t>(value);
   if (name == "content-range") content_range_ = value;
@@ -513,12 +505,12 @@ void InitializeCurl() {
 
 absl::StatusOr<ExpectedHash> ParseExpectedHash(std::string_view text) {
   const size_t colon = text.find(':');
-  const std::string name = Lower(text.substr(0, colon));
+  const std::string name = ToLower(text.substr(0, colon));
   for (const auto& [kind, digits] :
        {std::pair(DigestKind::kMd5, 32), std::pair(DigestKind::kSha256, 64),
         std::pair(DigestKind::kSha384, 96)}) {
     if (colon == std::string_view::npos || name != DigestName(kind)) continue;
-    const std::string hex = Lower(text.substr(colon + 1));
+    const std::string hex = ToLower(text.substr(colon + 1));
     if (hex.size() < 8 || hex.size() > digits ||
         hex.find_first_not_of("0123456789abcdef") != std::string::npos) {
       return InvalidArgument("hash '{}': want 8 to {} hex digits", Printable(text),

@@ -96,14 +96,8 @@ PlanRunner::PlanRunner(std::shared_ptr<const PlanSession> session)
     : session_(std::move(session)) {}
 
 PlanRunner::Lane PlanRunner::MakeLane(const engine::Plan& plan) {
-  Lane lane{&plan, plan.NewContext(), {}, {}};
-  for (const engine::TensorSpec& spec : plan.inputs()) {
-    lane.inputs.emplace_back(spec.dtype, spec.shape);
-  }
-  for (const engine::TensorSpec& spec : plan.outputs()) {
-    lane.outputs.emplace_back(spec.dtype, spec.shape);
-  }
-  return lane;
+  return {&plan, plan.NewContext(), engine::MakeTensors(plan.inputs()),
+          engine::MakeTensors(plan.outputs())};
 }
 
 absl::Status PlanRunner::Run(std::span<const float> images, int n,

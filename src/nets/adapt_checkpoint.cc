@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/utf8.h"
 #include "nets/builders.h"
 #include "nets/nets.h"
 
@@ -142,13 +143,6 @@ class AdaptedCheckpoint : public VariableSource {
   std::vector<Recipe> recipes_;  // of infos_, one each
 };
 
-std::string Lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 std::vector<std::string> Split(std::string_view text, char by) {
   std::vector<std::string> parts;
   for (size_t begin = 0; begin <= text.size();) {
@@ -165,9 +159,9 @@ std::vector<std::string> Split(std::string_view text, char by) {
 std::string InceptionModule(const std::vector<std::string>& scope, int number,
                             int count) {
   if (scope.size() == 1) {  // Conv2d_1a_3x3 -> conv2d_1a
-    return Lower(scope[0].substr(0, scope[0].rfind('_')));
+    return ToLower(scope[0].substr(0, scope[0].rfind('_')));
   }
-  std::string module = Lower(scope[0]);  // mixed_5b, repeat_1, block8
+  std::string module = ToLower(scope[0]);  // mixed_5b, repeat_1, block8
   size_t next = 1;
   if (scope[0].starts_with("Repeat")) {  // block35_1 is number 0
     module += fmt::format(".{}", std::stoi(scope[1].substr(scope[1].find('_') + 1)) - 1);

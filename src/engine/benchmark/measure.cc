@@ -14,14 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::vector<Tensor> MakeOutputs(const Plan& plan) {
-  std::vector<Tensor> outputs;
-  for (const TensorSpec& spec : plan.outputs()) {
-    outputs.emplace_back(spec.dtype, spec.shape);
-  }
-  return outputs;
-}
-
 double Seconds(Clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -41,10 +33,9 @@ struct Stream {
 std::vector<Tensor> RandomInputs(const Plan& plan) {
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
-  std::vector<Tensor> inputs;
-  for (const TensorSpec& spec : plan.inputs()) {
-    Tensor& input = inputs.emplace_back(spec.dtype, spec.shape);
-    if (spec.dtype != DType::kFloat32) continue;
+  std::vector<Tensor> inputs = MakeTensors(plan.inputs());
+  for (Tensor& input : inputs) {
+    if (input.dtype() != DType::kFloat32) continue;
     for (float& value : input.mutable_data<float>()) value = normal(random);
   }
   return inputs;
@@ -57,7 +48,7 @@ absl::StatusOr<LoadResult> MeasureLoad(const Plan& plan, std::span<const Tensor>
   std::vector<Stream> streams(options.streams);
   for (Stream& stream : streams) {
     stream.context = plan.NewContext();
-    stream.outputs = MakeOutputs(plan);
+    stream.outputs = MakeTensors(plan.outputs());
   }
   const auto work = [&](Stream& stream) {
     const auto run = [&] {
@@ -105,7 +96,7 @@ absl::StatusOr<std::vector<double>> MeasureSteps(const Plan& plan,
                                                  std::chrono::milliseconds duration) {
   constexpr int kLeastRuns = 3;
   const auto context = plan.NewContext();
-  std::vector<Tensor> outputs = MakeOutputs(plan);
+  std::vector<Tensor> outputs = MakeTensors(plan.outputs());
   std::vector<std::chrono::nanoseconds> times(plan.steps().size());
   std::vector<std::vector<double>> seconds(times.size());
   RETURN_IF_ERROR(plan.Run(*context, inputs, outputs));

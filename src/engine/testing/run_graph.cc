@@ -4,10 +4,7 @@ namespace oriel::engine::testing {
 
 absl::StatusOr<std::vector<Tensor>> RunPlan(const Plan& plan,
                                             const std::vector<Tensor>& inputs) {
-  std::vector<Tensor> outputs;
-  for (const TensorSpec& spec : plan.outputs()) {
-    outputs.emplace_back(spec.dtype, spec.shape);
-  }
+  std::vector<Tensor> outputs = MakeTensors(plan.outputs());
   const auto context = plan.NewContext();
   RETURN_IF_ERROR(plan.Run(*context, inputs, outputs));
   return outputs;

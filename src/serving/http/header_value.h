@@ -31,7 +31,6 @@ absl::StatusOr<HeaderValue> ParseHeaderValue(std::string_view text);
 std::optional<std::string> DecodeExtendedValue(std::string_view text);
 
 // ASCII only.
-std::string ToLower(std::string_view text);
 std::string_view TrimWhitespace(std::string_view text);
 bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 // Whether a comma-separated list holds `token`, ignoring case and parameters:

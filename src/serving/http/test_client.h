@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utf8.h"
 #include "serving/http/header_value.h"
 
 namespace oriel::serving::http {

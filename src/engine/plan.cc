@@ -9,6 +9,7 @@
 #include "base/cpus.h"
 #include "engine/fuse.h"
 #include "engine/import.h"
+#include "engine/kernels/isa.h"
 #include "engine/lower.h"
 #include "engine/threads.h"
 #include "engine/weight_store.h"
@@ -207,6 +208,7 @@ std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs) {
 absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
     const tensorflow::GraphDef& graph, const PlanOptions& options) {
   const auto begin = Clock::now();
+  RETURN_IF_ERROR(CheckIsaLimit());
   const int threads = options.threads > 0 ? options.threads : AvailableCpus();
   const auto weights =
       options.weights != nullptr ? options.weights : std::make_shared<WeightStore>();

@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "engine/kernels/isa.h"
+
 namespace oriel::engine {
 namespace {
 
@@ -60,10 +62,8 @@ void RunPortable(int64_t rounds) {
 
 Loop FindLoop() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return {RunAvx512, 16};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return {RunAvx2, 8};
-  }
+  if (MaxIsa() >= Isa::kAvx512) return {RunAvx512, 16};
+  if (MaxIsa() >= Isa::kAvx2) return {RunAvx2, 8};
 #endif
   return {RunPortable, 4};
 }

@@ -43,7 +43,7 @@ using Inputs = std::vector<std::pair<std::string, Tensor>>;
 
 // Both backends, both layouts; sums differ by units of their largest terms.
 void ExpectBackendsAgree(const tensorflow::GraphDef& graph, const Inputs& inputs,
-                         std::vector<std::string> outputs) {
+                         std::vector<std::string> outputs, float tolerance = 4e-6f) {
   PlanOptions options;
   options.outputs = std::move(outputs);
   options.threads = 2;
@@ -62,7 +62,7 @@ void ExpectBackendsAgree(const tensorflow::GraphDef& graph, const Inputs& inputs
       float most = 0;
       for (const float v : w) most = std::max(most, std::abs(v));
       for (size_t i = 0; i < w.size(); ++i) {
-        ASSERT_NEAR(g[i], w[i], 4e-6 * most + 4e-6 * std::abs(w[i]))
+        ASSERT_NEAR(g[i], w[i], tolerance * (most + std::abs(w[i])))
             << options.outputs[o] << " element " << i << " layout "
             << static_cast<int>(layout);
       }
@@ -173,7 +173,9 @@ TEST(OneDnn, FusedChains) {
       if (random.Int(0, 4) == 0) outputs.push_back(dst);
     }
     outputs.push_back(fmt::format("t{}", length));
-    ExpectBackendsAgree(b.graph(), {{"x", x}}, outputs);
+    // The terms that were rounded lie before a Tanh or Sigmoid and are larger than the
+    // results; without FMA they show.
+    ExpectBackendsAgree(b.graph(), {{"x", x}}, outputs, 1e-5f);
     if (HasFatalFailure()) return;
   }
 }

@@ -1,5 +1,7 @@
 #include "engine/onednn/primitive_kernel.h"
 
+#include "engine/onednn/library.h"
+
 namespace oriel::engine::onednn {
 namespace {
 
@@ -32,7 +34,10 @@ std::string ImplementationName(const dnnl::primitive& primitive) {
 }  // namespace
 
 const dnnl::engine& CpuEngine() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  static const dnnl::engine engine = [] {
+    LimitIsa();
+    return dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
   return engine;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/quantize/quantization.h"
 #include "engine/unary.h"
 #include "tensor/tensor.h"
 
@@ -27,6 +28,8 @@ class Constant {
   const std::string& key() const { return key_; }
   // One thread at a time.
   const Tensor& tensor() const;
+  // The same without keeping it: for a large one that is read only once.
+  Tensor MakeTensor() const { return tensor_ ? *tensor_ : make_(); }
 
  private:
   std::string key_;
@@ -45,6 +48,8 @@ struct Value {
   DType dtype = DType::kFloat32;
   Shape shape;                               // all sizes known
   std::shared_ptr<const Constant> constant;  // null: computed or fed
+  // As u8, for all that read it quantized; set by QuantizeOps.
+  std::optional<ActivationQuantization> quantization;
 };
 
 // What an operation needs besides its inputs; each family derives its own.
@@ -67,6 +72,8 @@ struct Op {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
   Epilogue epilogue;
+  // Not null: sums are of integers, inputs[1] is s8. Set by QuantizeOps.
+  std::shared_ptr<const Quantization> quantization;
 
   template <typename T>
   const T& attrs_as() const {

@@ -8,14 +8,14 @@
 namespace oriel::engine {
 
 // Each operation by its reference kernel, row-major everywhere. The Ir is not
-// fused.
+// fused, unless it is quantized.
 absl::StatusOr<Program> LowerToReference(const Ir& ir, WeightStore& weights);
 
 // oneDNN's primitives where they serve, reference kernels elsewhere.
 absl::StatusOr<Program> LowerToOneDnn(const Ir& ir, const PlanOptions& options,
                                       WeightStore& weights);
 
-// A reference kernel as a step; its slots are the inputs and outputs of `op`,
+// A reference kernel as a step, epilogue included; its slots are the inputs and outputs of `op`,
 // row-major.
 std::shared_ptr<const Kernel> MakeReferenceKernel(const Ir& ir, const Op& op);
 

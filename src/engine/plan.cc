@@ -11,6 +11,7 @@
 #include "engine/import.h"
 #include "engine/kernels/isa.h"
 #include "engine/lower.h"
+#include "engine/quantize/quantize.h"
 #include "engine/threads.h"
 #include "engine/weight_store.h"
 
@@ -197,6 +198,21 @@ class CompiledPlan : public Plan {
   std::vector<StepInfo> steps_;
 };
 
+absl::Status Quantize(Ir& ir, const PlanOptions& options) {
+  if (options.calibration == nullptr) {
+    return FailedPrecondition(
+        "precision int8 needs a calibration: 'oriel calibrate' makes one");
+  }
+  if (options.activation_bits != 0 && options.activation_bits != 7 &&
+      options.activation_bits != 8) {
+    return InvalidArgument("activations of {} bits, want 7 or 8",
+                           options.activation_bits);
+  }
+  const int bits =
+      options.activation_bits != 0 ? options.activation_bits : FastInt8ActivationBits();
+  return QuantizeOps(ir, *options.calibration, bits);
+}
+
 }  // namespace
 
 std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs) {
@@ -213,13 +229,19 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
   const auto weights =
       options.weights != nullptr ? options.weights : std::make_shared<WeightStore>();
   ASSIGN_OR_RETURN(Ir ir, ImportGraph(graph, options));
+  const bool int8 = options.precision == Precision::kInt8;
+  if (int8) {
+    FuseOps(ir);
+    RETURN_IF_ERROR(Quantize(ir, options));
+  }
   Program program;
   if (options.backend == Backend::kReference) {
     ASSIGN_OR_RETURN(program, LowerToReference(ir, *weights));
   } else {
     // Kernels are made for the number of threads that runs them.
     const ScopedThreads scoped(threads);
-    FuseOps(ir);
+    if (!int8) FuseOps(ir);
+    if (int8 && !HasFastInt8()) SimulateQuantization(ir);
     ASSIGN_OR_RETURN(program, LowerToOneDnn(ir, options, *weights));
   }
   PlanMemory(program);

@@ -25,6 +25,7 @@ enum class Backend {
 enum class Precision {
   kF32,       // may use Winograd within an error bound
   kF32Exact,  // direct sums only
+  kInt8,      // eight-bit integers where the calibration says so (quantize/)
 };
 
 // How kernels keep images between each other; what goes in and out is always
@@ -50,6 +51,8 @@ std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs);
 class WeightStore;
 std::shared_ptr<WeightStore> NewWeightStore();
 
+struct Calibration;  // quantize/calibration.h
+
 struct PlanOptions {
   Backend backend = Backend::kOneDnn;
   Precision precision = Precision::kF32;
@@ -70,6 +73,12 @@ struct PlanOptions {
 
   // Shared with other plans of the same GraphDef; null: the plan's own.
   std::shared_ptr<WeightStore> weights;
+
+  // For Precision::kInt8, which is refused without it (kFailedPrecondition).
+  std::shared_ptr<const Calibration> calibration;
+  // The largest quantized activation is 2^bits - 1: 8, 7, or 0 for what the kernels
+  // want.
+  int activation_bits = 0;
 };
 
 // Scratch memory of one Run at a time: one for each worker thread. Made by

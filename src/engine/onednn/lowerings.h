@@ -20,6 +20,7 @@ absl::StatusOr<bool> LowerSoftmax(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerUnary(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerReduce(Lowering& lowering, const Op& op);
+absl::StatusOr<bool> LowerFakeQuantize(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op);
 
 }  // namespace oriel::engine::onednn

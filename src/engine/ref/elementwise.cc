@@ -134,6 +134,8 @@ void WithType(DType dtype, F f) {
 
 }  // namespace
 
+float Evaluate(UnaryFunction function, float x) { return Apply(function, x); }
+
 void Unary(const Op& op, Inputs in, Outputs out) {
   const UnaryFunction function = op.attrs_as<UnaryAttrs>().function;
   const int64_t elements = in[0].elements();

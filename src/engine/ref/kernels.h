@@ -27,5 +27,14 @@ void Pad(const Op& op, Inputs in, Outputs out);
 void Transpose(const Op& op, Inputs in, Outputs out);
 void Slice(const Op& op, Inputs in, Outputs out);
 void Fill(const Op& op, Inputs in, Outputs out);
+void FakeQuantize(const Op& op, Inputs in, Outputs out);
+
+// An operation with a Quantization: its sums are of integers, all else as above.
+void Quantized(const Op& op, Inputs in, Outputs out);
+
+// What follows the sums that the functions above leave in `out`.
+void ApplyEpilogue(const Op& op, Inputs in, Outputs out);
+
+float Evaluate(UnaryFunction function, float x);
 
 }  // namespace oriel::engine::ref

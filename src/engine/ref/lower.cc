@@ -4,6 +4,7 @@
 
 #include "engine/cost.h"
 #include "engine/ops.h"
+#include "engine/ref/kernels.h"
 #include "engine/weight_store.h"
 
 namespace oriel::engine {
@@ -39,7 +40,12 @@ class ReferenceKernel : public Kernel {
     State& state = static_cast<State&>(*args.state);
     for (size_t i = 0; i < in_.size(); ++i) state.in[i].data = args.inputs[i];
     for (size_t i = 0; i < out_.size(); ++i) state.out[i].data = args.outputs[i];
-    op_.type->ref(op_, state.in, state.out);
+    if (op_.quantization != nullptr) {
+      ref::Quantized(op_, state.in, state.out);
+    } else {
+      op_.type->ref(op_, state.in, state.out);
+    }
+    ref::ApplyEpilogue(op_, state.in, state.out);
     return absl::OkStatus();
   }
 

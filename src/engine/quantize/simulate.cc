@@ -1,0 +1,91 @@
+// Quantized operations in float32.
+
+#include <algorithm>
+#include <map>
+
+#include "engine/onednn/lowerings.h"
+#include "engine/ops.h"
+#include "engine/ops/matmul.h"
+#include "engine/quantize/quantize.h"
+#include "engine/ref/kernels.h"
+
+namespace oriel::engine {
+namespace {
+
+Tensor DequantizeWeights(const Tensor& values, const Tensor& scales, bool by_row) {
+  Tensor weights(DType::kFloat32, values.shape());
+  const auto from = values.data<int8_t>();
+  const auto scale = scales.data<float>();
+  const auto to = weights.mutable_data<float>();
+  const size_t columns = from.size() / scale.size();
+  for (size_t i = 0; i < from.size(); ++i) {
+    to[i] = from[i] * scale[by_row ? i / columns : i % scale.size()];
+  }
+  return weights;
+}
+
+void UseDequantizedWeights(Ir& ir, Op& op) {
+  const Value quantized = ir.values[op.inputs[1]];
+  const ValueId scales = op.inputs[op.quantization->weight_scales];
+  const bool by_row = op.attrs != nullptr &&
+                      std::string_view(op.type->name) == "MatMul" &&
+                      op.attrs_as<MatMulAttrs>().transpose_b;
+  const std::string name = quantized.name + "/dequantized";
+  auto constant = std::make_shared<const Constant>(
+      DerivedKey(name, std::vector{quantized.constant->key()}),
+      [values = quantized.constant, factors = ir.values[scales].constant, by_row] {
+        return DequantizeWeights(values->tensor(), factors->tensor(), by_row);
+      });
+  op.inputs[1] = ir.AddValue({.name = name,
+                              .dtype = DType::kFloat32,
+                              .shape = quantized.shape,
+                              .constant = std::move(constant)});
+  // Nothing reads the scales now; indices after theirs move up.
+  const int at = op.quantization->weight_scales;
+  op.inputs.erase(op.inputs.begin() + at);
+  for (int* index : {&op.epilogue.bias, &op.epilogue.residual}) {
+    if (*index > at) --*index;
+  }
+}
+
+constexpr OpType kFakeQuantize = {"FakeQuantize", nullptr, ref::FakeQuantize,
+                                  onednn::LowerFakeQuantize, false};
+
+}  // namespace
+
+const OpType* FakeQuantizeOp() { return &kFakeQuantize; }
+
+void SimulateQuantization(Ir& ir) {
+  std::vector<Op> ops;
+  std::map<ValueId, ValueId> rounded;
+  for (Op& op : ir.ops) {
+    if (op.quantization != nullptr) {
+      const ValueId src = op.inputs[0];
+      const auto [it, is_new] = rounded.emplace(src, kNoValue);
+      if (is_new) {
+        const Value& value = ir.values[src];
+        const std::string name = value.name + "/quantized";
+        auto attrs = std::make_shared<FakeQuantizeAttrs>();
+        attrs->quantization = op.quantization->input;
+        it->second =
+            ir.AddValue({.name = name, .dtype = value.dtype, .shape = value.shape});
+        ops.push_back({.type = &kFakeQuantize,
+                       .name = name,
+                       .attrs = std::move(attrs),
+                       .inputs = {src},
+                       .outputs = {it->second}});
+      }
+      op.inputs[0] = it->second;
+      UseDequantizedWeights(ir, op);
+      op.quantization = nullptr;
+    }
+    ops.push_back(std::move(op));
+  }
+  ir.ops = std::move(ops);
+}
+
+bool HasFastInt8() { return false; }
+
+int FastInt8ActivationBits() { return 8; }
+
+}  // namespace oriel::engine

@@ -1,4 +1,4 @@
-// The text files of a model directory: oriel.json and labels.
+// The text files of a model directory: oriel.json, calibration.json and labels.
 
 #include <cstdint>
 #include <cstdlib>
@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/utf8.h"
 #include "labels/labels.h"
+#include "model/calibration_file.h"
 #include "model/model_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -16,6 +17,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string written = oriel::model::FormatModelConfig(*config);
     const auto again = oriel::model::ParseModelConfig(written, "again");
     if (!again.ok() || oriel::model::FormatModelConfig(*again) != written) std::abort();
+  }
+  const auto calibration = oriel::model::ParseCalibration(text, "calibration.json");
+  if (calibration.ok()) {
+    const std::string written = oriel::model::FormatCalibration(*calibration);
+    const auto again = oriel::model::ParseCalibration(written, "again");
+    if (!again.ok() || again->calibration.ranges != calibration->calibration.ranges) {
+      std::abort();
+    }
   }
   const auto lines = oriel::labels::ParseDescriptions(text, "descriptions.txt");
   if (lines.ok()) {

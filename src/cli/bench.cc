@@ -141,7 +141,7 @@ void PrintRow(const Row& row, double peak) {
 json::object RowJson(const Flags& flags, const Row& row, double peak) {
   return {{"model", flags.source.model},
           {"backend", BackendName(flags.backend)},
-          {"precision", PrecisionName(flags.precision)},
+          {"precision", PrecisionName(row.stats.precision)},
           {"batch", row.batch},
           {"streams", row.streams},
           {"threads", row.threads},
@@ -261,6 +261,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   engine::PlanOptions options;
   options.backend = flags.backend;
   options.precision = flags.precision;
+  options.calibration = runnable.calibration;
   options.weights = engine::NewWeightStore();
   options.outputs = flags.outputs.empty() ? runnable.outputs : flags.outputs;
   if (options.outputs.empty()) {

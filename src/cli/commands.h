@@ -6,6 +6,7 @@
 namespace oriel::cli {
 
 Action SetupBench(CLI::App& command);
+Action SetupCalibrate(CLI::App& command);
 Action SetupClassify(CLI::App& command);
 Action SetupExport(CLI::App& command);
 Action SetupExportInferenceGraph(CLI::App& command);

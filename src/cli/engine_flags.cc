@@ -17,7 +17,10 @@ const Names<engine::Backend>& BackendNames() {
 
 const Names<engine::Precision>& PrecisionNames() {
   static const Names<engine::Precision> names = {
-      {"f32", engine::Precision::kF32}, {"f32-exact", engine::Precision::kF32Exact}};
+      {"auto", engine::Precision::kAuto},
+      {"f32", engine::Precision::kF32},
+      {"f32-exact", engine::Precision::kF32Exact},
+      {"int8", engine::Precision::kInt8}};
   return names;
 }
 
@@ -51,6 +54,10 @@ std::string PrecisionName(engine::Precision precision) {
   return NameOf(PrecisionNames(), precision);
 }
 
+std::string DescribePrecision(const engine::PrecisionChoice& choice) {
+  return choice.reason.empty() ? PrecisionName(choice.precision) : choice.reason;
+}
+
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend) {
   return AddNamedOption(
       command, "--backend", backend, BackendNames(),
@@ -59,7 +66,9 @@ CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend) {
 
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision) {
   return AddNamedOption(command, "--precision", precision, PrecisionNames(),
-                        "f32, or f32-exact: direct sums in every convolution");
+                        "f32; f32-exact: direct sums in every convolution; int8: of a "
+                        "calibrated model; auto: int8 where it is faster here and its "
+                        "calibration says that it agrees with f32");
 }
 
 CLI::Option* AddThreadsOption(CLI::App& command, int& threads) {

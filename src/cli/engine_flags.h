@@ -5,17 +5,20 @@
 #include <string>
 
 #include "engine/plan.h"
+#include "engine/quantize/calibration.h"
 
 namespace oriel::cli {
 
 // As the flags below take them.
 std::string BackendName(engine::Backend backend);
 std::string PrecisionName(engine::Precision precision);
+// The name, or the reason where the program chose.
+std::string DescribePrecision(const engine::PrecisionChoice& choice);
 
 // --backend onednn|reference.
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend);
 
-// --precision f32|f32-exact.
+// --precision f32|f32-exact|int8|auto.
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision);
 
 // --threads N of one run; 0: all CPUs that the process may use.

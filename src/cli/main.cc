@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::array kCommands = {
     Command{"bench", "Measure how fast a network runs here", SetupBench, true},
+    Command{"calibrate", "Find out how to run a model in int8", SetupCalibrate, true},
     Command{"classify", "Tell what is on images", SetupClassify, true},
     Command{"export", "Make a model directory from a checkpoint", SetupExport, true},
     Command{"export-inference-graph", "Write a network as a GraphDef with variables",

@@ -64,12 +64,13 @@ void PrintSummary(const engine::TensorSpec& spec, const Tensor& value) {
 }
 
 void PrintStats(const engine::PlanStats& stats, double run_seconds) {
-  fmt::print(stderr,
-             "{} nodes, {} steps; activations {} in an arena of {}, weights {}; compiled "
-             "in {:.1f} ms, ran in {:.1f} ms\n",
-             stats.nodes, stats.steps, FormatBytes(stats.activation_bytes),
-             FormatBytes(stats.arena_bytes), FormatBytes(stats.weight_bytes),
-             stats.compile_seconds * 1e3, run_seconds * 1e3);
+  fmt::print(
+      stderr,
+      "{}: {} nodes, {} steps; activations {} in an arena of {}, weights {}; compiled "
+      "in {:.1f} ms, ran in {:.1f} ms\n",
+      PrecisionName(stats.precision), stats.nodes, stats.steps,
+      FormatBytes(stats.activation_bytes), FormatBytes(stats.arena_bytes),
+      FormatBytes(stats.weight_bytes), stats.compile_seconds * 1e3, run_seconds * 1e3);
 }
 
 absl::StatusOr<int> Run(const Flags& flags) {
@@ -78,6 +79,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   options.backend = flags.backend;
   options.threads = flags.threads;
   options.precision = flags.precision;
+  options.calibration = runnable.calibration;
   std::vector<Tensor> inputs;
   for (const std::string& text : flags.inputs) {
     ASSIGN_OR_RETURN(const NamedFile input,

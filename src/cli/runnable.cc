@@ -56,6 +56,7 @@ absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source) {
   ASSIGN_OR_RETURN(const model::ModelFiles files, model::ReadModelFiles(directory.path));
   ASSIGN_OR_RETURN(runnable.graph, graph::ParseGraphDef(files.graph->bytes(),
                                                         files.graph->path().string()));
+  runnable.calibration = files.calibration;
   runnable.inputs = {files.config.input};
   runnable.outputs = {files.config.predictions};
   return runnable;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "engine/quantize/calibration.h"
 #include "tensorflow/graph.pb.h"
 
 namespace oriel::cli {
@@ -25,6 +27,7 @@ struct Runnable {
   tensorflow::GraphDef graph;
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
+  std::shared_ptr<const engine::Calibration> calibration;  // of a model that has one
 };
 absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source);
 

@@ -12,6 +12,7 @@
 
 #include "base/cpus.h"
 #include "cli/commands.h"
+#include "cli/engine_flags.h"
 #include "model/model_directory.h"
 #include "model/session.h"
 #include "serving/http/app.h"
@@ -34,6 +35,7 @@ struct Flags {
   int64_t max_delay_us = 2000;
   int workers = 1;
   int threads = 0;
+  engine::Precision precision = engine::Precision::kF32;
   int decode_threads = 0;
   int queue = 256;
   int max_body_mb = 32;
@@ -80,10 +82,13 @@ absl::StatusOr<std::shared_ptr<serving::ServedModel>> Load(
     serving::WorkerPool& pool) {
   model::SessionOptions session_options;
   session_options.max_batch = flags.max_batch;
+  session_options.precision = flags.precision;
   session_options.max_pixels = flags.max_pixels;
   session_options.threads =
       flags.threads > 0 ? flags.threads : std::max(1, AvailableCpus() / flags.workers);
   ASSIGN_OR_RETURN(auto session, model::Session::Open(directory.path, session_options));
+  spdlog::info("{} version {}, {}", session->name(), session->version(),
+               DescribePrecision(session->precision()));
   serving::ServedModelOptions options;
   options.workers = flags.workers;
   options.max_delay = std::chrono::microseconds(flags.max_delay_us);
@@ -185,6 +190,7 @@ Action SetupServe(CLI::App& command) {
       .add_option("--threads", flags->threads,
                   "Threads of one batch (default: the CPUs, shared among the workers)")
       ->check(CLI::Range(0, 4096));
+  AddPrecisionOption(command, flags->precision);
   command
       .add_option("--decode-threads", flags->decode_threads,
                   "Threads that decode and resize (default: the CPUs)")

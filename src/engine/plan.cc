@@ -85,7 +85,10 @@ class CompiledPlan : public Plan {
   const std::vector<TensorSpec>& outputs() const override { return outputs_; }
   const PlanStats& stats() const override { return stats_; }
   const std::vector<StepInfo>& steps() const override { return steps_; }
-  void set_compile_seconds(double seconds) { stats_.compile_seconds = seconds; }
+  void set_compiled(Precision precision, double seconds) {
+    stats_.precision = precision;
+    stats_.compile_seconds = seconds;
+  }
 
   std::unique_ptr<ExecutionContext> NewContext() const override {
     auto context = std::make_unique<Context>();
@@ -229,7 +232,10 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
   const auto weights =
       options.weights != nullptr ? options.weights : std::make_shared<WeightStore>();
   ASSIGN_OR_RETURN(Ir ir, ImportGraph(graph, options));
-  const bool int8 = options.precision == Precision::kInt8;
+  const Precision precision = options.precision == Precision::kAuto
+                                  ? ChoosePrecision(options.calibration.get()).precision
+                                  : options.precision;
+  const bool int8 = precision == Precision::kInt8;
   if (int8) {
     FuseOps(ir);
     RETURN_IF_ERROR(Quantize(ir, options));
@@ -254,7 +260,7 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
   }
   auto plan = std::make_shared<CompiledPlan>(ir, std::move(program), options, threads);
   const std::chrono::duration<double> elapsed = Clock::now() - begin;
-  plan->set_compile_seconds(elapsed.count());
+  plan->set_compiled(precision, elapsed.count());
   return plan;
 }
 

@@ -26,6 +26,7 @@ enum class Precision {
   kF32,       // may use Winograd within an error bound
   kF32Exact,  // direct sums only
   kInt8,      // eight-bit integers where the calibration says so (quantize/)
+  kAuto,      // the fastest that the calibration vouches for (ChoosePrecision)
 };
 
 // How kernels keep images between each other; what goes in and out is always
@@ -74,7 +75,7 @@ struct PlanOptions {
   // Shared with other plans of the same GraphDef; null: the plan's own.
   std::shared_ptr<WeightStore> weights;
 
-  // For Precision::kInt8, which is refused without it (kFailedPrecondition).
+  // For Precision::kInt8, which is refused without it (kFailedPrecondition), and kAuto.
   std::shared_ptr<const Calibration> calibration;
   // The largest quantized activation is 2^bits - 1: 8, 7, or 0 for what the kernels
   // want.
@@ -90,11 +91,12 @@ class ExecutionContext {
 
 // How a plan came out, for `inspect`, `--verbose` and tests.
 struct PlanStats {
-  int nodes = 0;                // of the graph, that the outputs need
-  int steps = 0;                // kernels that a Run calls
-  size_t arena_bytes = 0;       // activations, reused by liveness
-  size_t activation_bytes = 0;  // the same without reuse
-  size_t weight_bytes = 0;      // packed constants
+  Precision precision = Precision::kF32;  // never kAuto
+  int nodes = 0;                          // of the graph, that the outputs need
+  int steps = 0;                          // kernels that a Run calls
+  size_t arena_bytes = 0;                 // activations, reused by liveness
+  size_t activation_bytes = 0;            // the same without reuse
+  size_t weight_bytes = 0;                // packed constants
   double compile_seconds = 0;
 };
 

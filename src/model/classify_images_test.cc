@@ -21,6 +21,7 @@ class FakeSession : public Session {
 
   const ModelConfig& config() const override { return config_; }
   const SessionOptions& options() const override { return options_; }
+  const engine::PrecisionChoice& precision() const override { return precision_; }
   const std::string& name() const override { return name_; }
   const std::string& version() const override { return name_; }
   int num_classes() const override { return 10; }
@@ -75,6 +76,7 @@ class FakeSession : public Session {
 
  private:
   ModelConfig config_;
+  engine::PrecisionChoice precision_;
   SessionOptions options_;
   std::string name_ = "fake";
 };

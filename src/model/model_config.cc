@@ -1,11 +1,7 @@
 #include "model/model_config.h"
 
-#include <boost/json.hpp>
-#include <cmath>
-#include <set>
-
 #include "base/files.h"
-#include "base/utf8.h"
+#include "model/json_reader.h"
 
 namespace oriel::model {
 namespace {
@@ -16,120 +12,6 @@ constexpr int kSchemaVersion = 1;
 constexpr uint64_t kMaxFileBytes = 1 << 20;
 constexpr int kMaxImageSize = 4096;
 constexpr int kMaxClasses = 10'000'000;
-constexpr size_t kMaxStringBytes = 4096;
-
-std::string_view View(json::string_view text) { return {text.data(), text.size()}; }
-
-// Takes members out of one JSON object. The first error sticks: the reads after
-// it give defaults, and status() tells it.
-class ObjectReader {
- public:
-  // `path` names the object in messages: "", "input", ...
-  ObjectReader(const json::object& object, std::string path, std::string_view what,
-               absl::Status& status)
-      : object_(object), path_(std::move(path)), what_(what), status_(status) {}
-
-  std::string String(const char* key) { return OptionalString(key, true).value_or(""); }
-  std::optional<std::string> OptionalString(const char* key) {
-    return OptionalString(key, false);
-  }
-
-  int Int(const char* key, int64_t low, int64_t high) {
-    const json::value* value = Take(key, true);
-    if (value == nullptr) return 0;
-    const int64_t* number = value->if_int64();
-    if (number == nullptr) {
-      Fail(key, "an integer", *value);
-    } else if (*number < low || *number > high) {
-      Fail(key, fmt::format("an integer from {} to {}", low, high), *value);
-    } else {
-      return static_cast<int>(*number);
-    }
-    return 0;
-  }
-
-  double Double(const char* key, double above, double to, double fallback) {
-    const json::value* value = Take(key, false);
-    if (value == nullptr) return fallback;
-    if (!value->is_number() || !(value->to_number<double>() > above) ||
-        !(value->to_number<double>() <= to)) {
-      Fail(key, fmt::format("a number over {} and up to {}", above, to), *value);
-      return fallback;
-    }
-    return value->to_number<double>();
-  }
-
-  // The hex digits of a SHA-256.
-  std::string Sha256(const char* key) {
-    const json::value* value = Take(key, true);
-    if (value == nullptr) return "";
-    const json::string* text = value->if_string();
-    if (text == nullptr || text->size() != 64 ||
-        View(*text).find_first_not_of("0123456789abcdef") != std::string_view::npos) {
-      Fail(key, "64 lower-case hex digits", *value);
-      return "";
-    }
-    return std::string(View(*text));
-  }
-
-  // A member that is an object; an empty one when it is not there.
-  ObjectReader Object(const char* key) {
-    static const json::object* const kEmpty = new json::object();
-    const json::value* value = Take(key, true);
-    const json::object* object = value == nullptr ? nullptr : value->if_object();
-    if (value != nullptr && object == nullptr) Fail(key, "an object", *value);
-    return {object == nullptr ? *kEmpty : *object, FullName(key), what_, status_};
-  }
-
-  // Every member was taken, else the first other one is an error.
-  void Finish() {
-    for (const auto& member : object_) {
-      const std::string key(View(member.key()));
-      if (taken_.contains(key)) continue;
-      if (status_.ok()) {
-        status_ = InvalidArgument("{}: unknown key '{}'", what_, FullName(key));
-      }
-    }
-  }
-
- private:
-  std::string FullName(std::string_view key) const {
-    return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
-  }
-
-  const json::value* Take(const char* key, bool required) {
-    taken_.emplace(key);
-    const json::value* value = object_.if_contains(key);
-    if (value == nullptr && required && status_.ok()) {
-      status_ = InvalidArgument("{}: '{}' is missing", what_, FullName(key));
-    }
-    return value;
-  }
-
-  std::optional<std::string> OptionalString(const char* key, bool required) {
-    const json::value* value = Take(key, required);
-    if (value == nullptr) return std::nullopt;
-    const json::string* text = value->if_string();
-    if (text == nullptr || text->size() > kMaxStringBytes) {
-      Fail(key, fmt::format("a string of at most {} bytes", kMaxStringBytes), *value);
-      return std::nullopt;
-    }
-    return std::string(View(*text));
-  }
-
-  void Fail(const char* key, std::string_view wanted, const json::value& found) {
-    if (!status_.ok()) return;
-    const std::string text = Ellipsize(json::serialize(found), 80);
-    status_ =
-        InvalidArgument("{}: '{}' is {}, want {}", what_, FullName(key), text, wanted);
-  }
-
-  const json::object& object_;
-  std::string path_;
-  std::string_view what_;
-  absl::Status& status_;
-  std::set<std::string, std::less<>> taken_;
-};
 
 void CheckNotEmpty(const std::string& value, const char* key, std::string_view what,
                    absl::Status& status) {
@@ -138,45 +20,11 @@ void CheckNotEmpty(const std::string& value, const char* key, std::string_view w
   }
 }
 
-// Two spaces of indent, a member a line: people read and edit these files.
-void Print(const json::value& value, int indent, std::string& out) {
-  const json::object* object = value.if_object();
-  if (const double* number = value.if_double()) {
-    out += fmt::format("{}", *number);  // 0.875, where Boost writes 8.75E-1
-    return;
-  }
-  if (object == nullptr) {
-    out += json::serialize(value);
-    return;
-  }
-  out += "{\n";
-  size_t left = object->size();
-  for (const auto& member : *object) {
-    out.append(indent + 2, ' ');
-    out += json::serialize(json::value(member.key()));
-    out += ": ";
-    Print(member.value(), indent + 2, out);
-    out += --left > 0 ? ",\n" : "\n";
-  }
-  out.append(indent, ' ');
-  out += '}';
-}
-
 }  // namespace
 
 absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view text,
                                              std::string_view what) {
-  if (text.size() > kMaxFileBytes) {
-    return InvalidArgument("{}: has {} bytes, the limit is {}", what, text.size(),
-                           kMaxFileBytes);
-  }
-  json::error_code error;
-  json::parse_options options;
-  options.max_depth = 8;
-  const json::value root = json::parse({text.data(), text.size()}, error, {}, options);
-  if (error) return InvalidArgument("{}: not JSON: {}", what, error.message());
-  if (!root.is_object()) return InvalidArgument("{}: want a JSON object", what);
-
+  ASSIGN_OR_RETURN(const json::value root, ParseJsonObject(text, what, kMaxFileBytes));
   absl::Status status;
   ObjectReader top(root.get_object(), "", what, status);
   // First, so that a later program's file is told apart from a broken one.
@@ -260,10 +108,7 @@ std::string FormatModelConfig(const ModelConfig& config) {
         {"accuracy", config.provenance.accuracy}}},
       {"model_sha256", config.model_sha256},
   };
-  std::string text;
-  Print(root, 0, text);
-  text += '\n';
-  return text;
+  return PrintJson(root);
 }
 
 }  // namespace oriel::model

@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/utf8.h"
+#include "model/calibration_file.h"
 
 namespace oriel::model {
 namespace {
@@ -125,7 +126,8 @@ std::vector<ModelDirectory> ListModels(const fs::path& root) {
   return models;
 }
 
-absl::StatusOr<ModelFiles> ReadModelFiles(const fs::path& version_directory) {
+absl::StatusOr<ModelFiles> ReadModelFiles(const fs::path& version_directory,
+                                          bool with_calibration) {
   ModelFiles files;
   ASSIGN_OR_RETURN(files.config, ReadModelConfig(version_directory / kConfigFile));
 
@@ -149,6 +151,17 @@ absl::StatusOr<ModelFiles> ReadModelFiles(const fs::path& version_directory) {
   if (found != files.config.model_sha256) {
     return DataLoss("{}: SHA-256 is {}, {} says {}", graph.string(), found, kConfigFile,
                     files.config.model_sha256);
+  }
+  const fs::path calibration = version_directory / kCalibrationFile;
+  if (with_calibration && IsFile(calibration)) {
+    ASSIGN_OR_RETURN(CalibrationFile file, ReadCalibration(calibration));
+    if (file.model_sha256 != files.config.model_sha256) {
+      return DataLoss(
+          "{}: is of another {}, of SHA-256 {}; 'oriel calibrate' makes a new one",
+          calibration.string(), kGraphFile, file.model_sha256);
+    }
+    files.calibration =
+        std::make_shared<const engine::Calibration>(std::move(file.calibration));
   }
   return files;
 }

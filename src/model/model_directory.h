@@ -13,6 +13,7 @@
 
 #include "base/files.h"
 #include "base/status.h"
+#include "engine/quantize/calibration.h"
 #include "labels/labels.h"
 #include "model/model_config.h"
 
@@ -61,9 +62,12 @@ struct ModelFiles {
   labels::Lines descriptions;               // config.num_classes lines
   labels::Lines wnids;                      // as many, or none
   std::shared_ptr<const MappedFile> graph;  // model.pb; its hash is the config's
+  // calibration.json, of this model.pb; null: there is none, or it was not asked for.
+  std::shared_ptr<const engine::Calibration> calibration;
 };
 
 // kNotFound, kInvalidArgument, kDataLoss that name file, found and wanted.
-absl::StatusOr<ModelFiles> ReadModelFiles(const std::filesystem::path& version_directory);
+absl::StatusOr<ModelFiles> ReadModelFiles(const std::filesystem::path& version_directory,
+                                          bool with_calibration = true);
 
 }  // namespace oriel::model

@@ -5,10 +5,9 @@
 #include <map>
 
 #include "graph/graph_util.h"
-#include "image/decode.h"
 #include "model/model_directory.h"
+#include "model/preprocessor.h"
 #include "model/top_k.h"
-#include "preprocessing/preprocess.h"
 
 namespace oriel::model {
 namespace {
@@ -43,30 +42,26 @@ class PlanRunner : public Session::Runner {
 class PlanSession : public Session {
  public:
   PlanSession(ModelDirectory directory, ModelFiles files, SessionOptions options,
-              preprocessing::EvalOptions preprocessing, Plans plans)
+              engine::PrecisionChoice precision, Preprocessor preprocessor, Plans plans)
       : directory_(std::move(directory)),
         files_(std::move(files)),
         options_(options),
-        preprocessing_(preprocessing),
+        precision_(std::move(precision)),
+        preprocessor_(preprocessor),
         plans_(std::move(plans)) {}
 
   const ModelConfig& config() const override { return files_.config; }
   const SessionOptions& options() const override { return options_; }
+  const engine::PrecisionChoice& precision() const override { return precision_; }
   const std::string& name() const override { return directory_.name; }
   const std::string& version() const override { return directory_.version; }
   int num_classes() const override { return files_.config.num_classes; }
-  size_t image_elements() const override {
-    return size_t{3} * files_.config.height * files_.config.width;
-  }
+  size_t image_elements() const override { return preprocessor_.elements(); }
   const Plans& plans() const { return plans_; }
 
   absl::Status Preprocess(Bytes bytes, bool honor_exif,
                           std::span<float> dst) const override {
-    image::DecodeOptions decode = preprocessing::DecodeOptionsFor(preprocessing_.preset);
-    decode.honor_exif = honor_exif;
-    decode.max_pixels = options_.max_pixels;
-    ASSIGN_OR_RETURN(const image::Image decoded, image::Decode(bytes, decode));
-    return preprocessing::PreprocessForEval(decoded, preprocessing_, dst);
+    return preprocessor_.Run(bytes, honor_exif, dst);
   }
 
   absl::StatusOr<std::unique_ptr<Runner>> NewRunner() const override {
@@ -88,7 +83,8 @@ class PlanSession : public Session {
   const ModelDirectory directory_;
   const ModelFiles files_;
   const SessionOptions options_;
-  const preprocessing::EvalOptions preprocessing_;
+  const engine::PrecisionChoice precision_;
+  const Preprocessor preprocessor_;
   const Plans plans_;
 };
 
@@ -129,13 +125,14 @@ absl::Status PlanRunner::Run(std::span<const float> images, int n,
 }
 
 absl::StatusOr<Plans> CompilePlans(const ModelFiles& files, const SessionOptions& options,
-                                   std::string_view what) {
+                                   engine::Precision precision, std::string_view what) {
   ASSIGN_OR_RETURN(const tensorflow::GraphDef graph,
                    graph::ParseGraphDef(files.graph->bytes(), what));
   const ModelConfig& config = files.config;
   engine::PlanOptions plan_options;
   plan_options.backend = options.backend;
-  plan_options.precision = options.precision;
+  plan_options.precision = precision;
+  plan_options.calibration = files.calibration;
   plan_options.outputs = {config.predictions};
   plan_options.threads = options.threads;
   plan_options.weights = engine::NewWeightStore();
@@ -164,18 +161,18 @@ absl::StatusOr<std::shared_ptr<const Session>> Session::Open(
     return InvalidArgument("batch size {}, want 1 or more", options.max_batch);
   }
   ASSIGN_OR_RETURN(ModelFiles files, ReadModelFiles(version_directory));
-  preprocessing::EvalOptions preprocessing;
-  ASSIGN_OR_RETURN(preprocessing.preset,
-                   preprocessing::PresetFromName(files.config.preprocessing.preset));
-  preprocessing.height = files.config.height;
-  preprocessing.width = files.config.width;
-  preprocessing.central_fraction = files.config.preprocessing.central_fraction;
-  ASSIGN_OR_RETURN(Plans plans, CompilePlans(files, options,
+  ASSIGN_OR_RETURN(const Preprocessor preprocessor,
+                   Preprocessor::Create(files.config, options.max_pixels));
+  engine::PrecisionChoice precision = {options.precision, ""};
+  if (options.precision == engine::Precision::kAuto) {
+    precision = engine::ChoosePrecision(files.calibration.get());
+  }
+  ASSIGN_OR_RETURN(Plans plans, CompilePlans(files, options, precision.precision,
                                              (version_directory / kGraphFile).string()));
   files.graph = nullptr;  // the plans have what they need of it
-  return std::make_shared<const PlanSession>(DescribeDirectory(version_directory),
-                                             std::move(files), options, preprocessing,
-                                             std::move(plans));
+  return std::make_shared<const PlanSession>(
+      DescribeDirectory(version_directory), std::move(files), options,
+      std::move(precision), preprocessor, std::move(plans));
 }
 
 }  // namespace oriel::model

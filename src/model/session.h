@@ -11,12 +11,14 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "engine/plan.h"
+#include "engine/quantize/calibration.h"
 #include "model/model_config.h"
 
 namespace oriel::model {
 
 struct SessionOptions {
   engine::Backend backend = engine::Backend::kOneDnn;
+  // kInt8 wants a model with a calibration; kAuto takes one into account.
   engine::Precision precision = engine::Precision::kF32;
   int threads = 0;    // of one Run; 0: all that the process may use
   int max_batch = 8;  // images of one Runner::Run
@@ -40,6 +42,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   virtual const ModelConfig& config() const = 0;
   virtual const SessionOptions& options() const = 0;
+  // What options().precision came to, and why where it was kAuto.
+  virtual const engine::PrecisionChoice& precision() const = 0;
   // "inception_resnet_v2", "1": from the directory's path.
   virtual const std::string& name() const = 0;
   virtual const std::string& version() const = 0;

@@ -2,7 +2,6 @@
 
 #include "engine/ops/elementwise.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "engine/onednn/lowering.h"
@@ -134,32 +133,15 @@ absl::StatusOr<bool> LowerBatchNorm(Lowering& lowering, const Op& op) {
   return true;
 }
 
-// A product with a number, then rounding, clipping and the product with another.
+// Number by number, wherever they lie: padding of a layout stays zero.
 absl::StatusOr<bool> LowerFakeQuantize(Lowering& lowering, const Op& op) {
-  const ActivationQuantization& to = op.attrs_as<FakeQuantizeAttrs>().quantization;
-  const float inverse_scale = to.inverse_scale;
-  ASSIGN_OR_RETURN(const SlotId factor,
-                   lowering.AddVector(fmt::format("inverse scale {:a}", inverse_scale),
-                                      std::span(&inverse_scale, 1)));
   ASSIGN_OR_RETURN(const Located src, lowering.Get(op.inputs[0]));
-  const std::vector<int64_t> ones(std::max(lowering.shape(op.inputs[0]).rank(), 1), 1);
-  const memory::desc number = Lowering::PlainDesc(Shape(ones));
-  dnnl::post_ops post_ops;
-  post_ops.append_eltwise(1, dnnl::algorithm::eltwise_round, 0, 0);
-  post_ops.append_eltwise(1, dnnl::algorithm::eltwise_clip,
-                          static_cast<float>(-to.zero_point),
-                          static_cast<float>(to.max - to.zero_point));
-  post_ops.append_eltwise(1, dnnl::algorithm::eltwise_linear, to.scale, 0);
-  dnnl::primitive_attr attr = Lowering::NewAttr();
-  attr.set_post_ops(post_ops);
-  const dnnl::binary::primitive_desc primitive(
-      dnnl::binary::desc(dnnl::algorithm::binary_mul, src.desc, number, src.desc), attr,
-      CpuEngine());
   const SlotId dst = PlaceLike(lowering, op.outputs[0], src);
-  lowering.AddPrimitive(
-      op, dnnl::binary(primitive), primitive.scratchpad_desc(),
-      {{{DNNL_ARG_SRC_0, src.desc}, src.slot}, {{DNNL_ARG_SRC_1, number}, factor}},
-      {{{DNNL_ARG_DST, src.desc}, dst}});
+  lowering.AddKernel(
+      op,
+      MakeFakeQuantizeKernel(op.attrs_as<FakeQuantizeAttrs>().quantization,
+                             static_cast<int64_t>(src.desc.get_size() / sizeof(float))),
+      {src.slot}, {dst});
   return true;
 }
 

@@ -218,6 +218,11 @@ void Lowering::AddPrimitive(const Op& op, dnnl::primitive primitive,
                    std::move(in_slots), std::move(out_slots));
 }
 
+void Lowering::AddKernel(const Op& op, std::shared_ptr<const Kernel> kernel,
+                         std::vector<SlotId> inputs, std::vector<SlotId> outputs) {
+  program_.AddStep(op.name, std::move(kernel), std::move(inputs), std::move(outputs));
+}
+
 Located Lowering::Reorder(const std::string& name, const Located& from,
                           const memory::desc& wanted) {
   const Located to{program_.AddSlot(wanted.get_size()), wanted};

@@ -71,6 +71,10 @@ class Lowering {
                     std::vector<std::pair<PrimitiveArg, SlotId>> inputs,
                     std::vector<std::pair<PrimitiveArg, SlotId>> outputs);
 
+  // A step by a kernel of the engine's own.
+  void AddKernel(const Op& op, std::shared_ptr<const Kernel> kernel,
+                 std::vector<SlotId> inputs, std::vector<SlotId> outputs);
+
   // A step that copies into a new slot of the layout `wanted`.
   Located Reorder(const std::string& name, const Located& from,
                   const dnnl::memory::desc& wanted);

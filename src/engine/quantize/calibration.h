@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/plan.h"
+
 namespace oriel::engine {
 
 // The real numbers that a value is to represent. What lies outside is clipped.
@@ -56,5 +58,22 @@ struct Calibration {
     return nullptr;
   }
 };
+
+// The top-1 agreement that makes int8 good enough for Precision::kAuto.
+inline constexpr double kDefaultGuard = 0.99;
+
+struct PrecisionChoice {
+  Precision precision = Precision::kF32;
+  std::string reason;  // for people, with the numbers
+};
+
+// What Precision::kAuto stands for here: int8 where the calibration (may be null) has a
+// measured agreement of at least `guard` and this machine has kernels that make it worth
+// it, else f32.
+PrecisionChoice ChoosePrecision(const Calibration* calibration,
+                                double guard = kDefaultGuard);
+// The same on a machine whose kernels want `activation_bits`; 0: it has none for int8.
+PrecisionChoice ChoosePrecision(const Calibration* calibration, double guard,
+                                int activation_bits);
 
 }  // namespace oriel::engine

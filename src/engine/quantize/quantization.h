@@ -25,7 +25,6 @@
 // operation that is not quantized), that reader gets the float32 value.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 namespace oriel::engine {
@@ -46,10 +45,16 @@ struct Quantization {
 
 // q - zero_point of the formula above, as a whole number. NaN counts as the least.
 inline float QuantizeCentered(float x, const ActivationQuantization& to) {
-  const float low = static_cast<float>(-to.zero_point);
-  const float high = static_cast<float>(to.max - to.zero_point);
-  const float rounded = std::nearbyint(x * to.inverse_scale);
-  return rounded > low ? (rounded < high ? rounded : high) : low;
+  const auto low = static_cast<float>(-to.zero_point);
+  const auto high = static_cast<float>(to.max - to.zero_point);
+  const float scaled = x * to.inverse_scale;
+  // Both ends are whole numbers: clipping first gives the same.
+  const float above = scaled > low ? scaled : low;
+  const float clipped = above < high ? above : high;
+  // Between 2^23 and 2^24 floats are the whole numbers: the sum rounds, halves to even,
+  // and compilers turn it into vectors on every CPU.
+  constexpr float kWhole = 12582912.0f;  // 1.5 * 2^23
+  return (clipped + kWhole) - kWhole;
 }
 
 inline uint8_t Quantize(float x, const ActivationQuantization& to) {

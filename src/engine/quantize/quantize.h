@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/ir.h"
+#include "engine/kernel.h"
 #include "engine/quantize/calibration.h"
 
 namespace oriel::engine {
@@ -55,6 +56,9 @@ struct FakeQuantizeAttrs : OpAttrs {
   ActivationQuantization quantization;
 };
 const OpType* FakeQuantizeOp();
+// The same on `elements` float32 in any order; from and to may be one.
+std::shared_ptr<const Kernel> MakeFakeQuantizeKernel(
+    const ActivationQuantization& quantization, int64_t elements);
 
 // Whether this machine has kernels that make int8 worth it.
 bool HasFastInt8();

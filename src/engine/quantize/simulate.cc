@@ -48,12 +48,43 @@ void UseDequantizedWeights(Ir& ir, Op& op) {
   }
 }
 
+// `to` by value: the compiler sees that the loop does not change it.
+void FakeQuantizeAll(const ActivationQuantization to, int64_t elements, const float* src,
+                     float* dst) {
+  for (int64_t i = 0; i < elements; ++i) {
+    dst[i] = to.scale * QuantizeCentered(src[i], to);
+  }
+}
+
+class FakeQuantizeKernel : public Kernel {
+ public:
+  FakeQuantizeKernel(const ActivationQuantization& quantization, int64_t elements)
+      : quantization_(quantization), elements_(elements) {}
+
+  std::string_view implementation() const override { return "simulated"; }
+
+  absl::Status Run(const KernelArgs& args) const override {
+    FakeQuantizeAll(quantization_, elements_, static_cast<const float*>(args.inputs[0]),
+                    static_cast<float*>(args.outputs[0]));
+    return absl::OkStatus();
+  }
+
+ private:
+  ActivationQuantization quantization_;
+  int64_t elements_;
+};
+
 constexpr OpType kFakeQuantize = {"FakeQuantize", nullptr, ref::FakeQuantize,
                                   onednn::LowerFakeQuantize, false};
 
 }  // namespace
 
 const OpType* FakeQuantizeOp() { return &kFakeQuantize; }
+
+std::shared_ptr<const Kernel> MakeFakeQuantizeKernel(
+    const ActivationQuantization& quantization, int64_t elements) {
+  return std::make_shared<FakeQuantizeKernel>(quantization, elements);
+}
 
 void SimulateQuantization(Ir& ir) {
   std::vector<Op> ops;

@@ -34,7 +34,8 @@ def read_golden(path: pathlib.Path, key: str | None) -> dict[str, list[int]]:
 
 def classify(args: argparse.Namespace, files: list[pathlib.Path]) -> dict[str, list[int]]:
     command = [args.oriel, "classify", "--json", "--no-exif", "--model", args.model,
-               "--model-dir", args.model_dir, "--batch", str(args.batch), *files]
+               "--model-dir", args.model_dir, "--batch", str(args.batch),
+               "--precision", args.precision, *files]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     answers = {}
     for line in result.stdout.splitlines():
@@ -66,6 +67,7 @@ def main() -> int:
     parser.add_argument("--model-dir", default="models")
     parser.add_argument("--oriel", default=str(ROOT / "build/release/src/cli/oriel"))
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--precision", default="f32")
     parser.add_argument("--min-agreement", type=float, default=0.98)
     args = parser.parse_args()
 

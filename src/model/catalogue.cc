@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/utf8.h"
+#include "model/shipped_calibrations.h"
 
 namespace oriel::model {
 namespace {
@@ -75,7 +76,8 @@ constexpr CatalogueEntry kCatalogue[] = {
      .license = kApache2,
      .accuracy = "ImageNet validation: top-1 77.6 % (TensorFlow TPU repository)",
      .sources = kEfficientNetLite2Sources,
-     .known_answer = KnownAnswer{92, 0.100892f}},
+     .known_answer = KnownAnswer{92, 0.100892f},
+     .calibration = &kEfficientNetLite2Calibration},
 };
 
 }  // namespace

@@ -41,6 +41,9 @@ struct CatalogueEntry {
   std::string_view aux_biases;
   std::span<const WeightSource> sources;  // in the order to try them
   std::optional<KnownAnswer> known_answer;
+  // A calibration.json for the model.pb that comes of the published weights; null: there
+  // is none.
+  const std::string_view* calibration = nullptr;
 };
 
 std::span<const CatalogueEntry> Catalogue();

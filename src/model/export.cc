@@ -13,6 +13,7 @@
 #include "graph/graph_util.h"
 #include "graph/optimize.h"
 #include "labels/labels.h"
+#include "model/calibration_file.h"
 #include "model/catalogue.h"
 #include "model/model_directory.h"
 #include "model/verify.h"
@@ -158,6 +159,19 @@ ModelConfig MakeConfig(const CatalogueEntry& entry, const nets::Network& network
   return config;
 }
 
+// Puts the catalogue's calibration beside the model.pb that it is of.
+absl::Status WriteShippedCalibration(const CatalogueEntry& entry,
+                                     const std::string& model_sha256,
+                                     const fs::path& directory, const StepLog& log) {
+  if (entry.calibration == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const CalibrationFile file,
+                   ParseCalibration(*entry.calibration, "the calibration that ships"));
+  if (file.model_sha256 != model_sha256) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteFileAtomically(directory / kCalibrationFile, *entry.calibration));
+  log("the calibration that ships with Oriel fits: int8 can be used");
+  return absl::OkStatus();
+}
+
 // Whether the weights are those that the catalogue's licence, accuracy and known
 // answer speak of.
 bool IsPublished(const ExportOptions& options) {
@@ -243,6 +257,8 @@ absl::StatusOr<Exported> ExportModel(const ExportOptions& options, const StepLog
   }
   RETURN_IF_ERROR(WriteFileAtomically(directory.path() / kConfigFile,
                                       FormatModelConfig(exported.config)));
+  RETURN_IF_ERROR(WriteShippedCalibration(*entry, exported.config.model_sha256,
+                                          directory.path(), log));
   write.Done();
   RETURN_IF_ERROR(CheckInterrupted());
 

@@ -140,6 +140,7 @@ class FakeSession : public model::Session {
 
   const model::ModelConfig& config() const override { return config_; }
   const model::SessionOptions& options() const override { return options_; }
+  const engine::PrecisionChoice& precision() const override { return precision_; }
   const std::string& name() const override { return name_; }
   const std::string& version() const override { return version_; }
   int num_classes() const override { return kClasses; }
@@ -209,6 +210,7 @@ class FakeSession : public model::Session {
 
  private:
   model::ModelConfig config_;
+  engine::PrecisionChoice precision_;
   model::SessionOptions options_;
   std::string name_ = "fake";
   std::string version_ = "7";

@@ -90,6 +90,18 @@ class Calibrate(unittest.TestCase):
             f32, int8 = self.top1(), self.top1("--precision", "int8")
             self.assertEqual([a["index"] for a in f32], [a["index"] for a in int8])
 
+    def test_the_guard_keeps_more_operations_in_float32(self):
+        # Ranges that clip two numbers of five leave little of the network.
+        done = self.calibrate(*PHOTOS, "--images", "4", "--scan-images", "1", "--json",
+                              "--method", "percentile", "--percentile", "60",
+                              "--guard", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)
+        self.assertIn("more operations stay float32", done.stderr)
+        self.assertGreater(len(result["wider"]), 2)
+        self.assertTrue(result["agreements"][0]["top1"] == 1 or
+                        len(result["wider"]) * 2 >= result["operations"])
+
     def test_bias_correction_helps(self):
         rms = {}
         for flag in ("--bias-correction", "--no-bias-correction"):

@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "engine/plan.h"
+#include "engine/quantize/quantize.h"
 #include "engine/quantize/statistics.h"
 #include "graph/graph_util.h"
 #include "model/model_directory.h"
@@ -23,6 +24,7 @@ using engine::ChannelMeans;
 using engine::QuantizableOp;
 using engine::ValueStatistics;
 
+// Ranges and bias corrections are for these; with seven bits they serve as well.
 constexpr int kActivationBits = 8;
 constexpr int kScanImagesWhereNeeded = 4;
 
@@ -273,17 +275,19 @@ class Calibrator {
     return agreement;
   }
 
+  // The guard is for the kernels of this machine; the other kind is measured too.
   absl::Status ReachGuard() {
-    ASSIGN_OR_RETURN(engine::Agreement agreement, MeasureAll(kActivationBits));
+    const int bits = engine::FastInt8ActivationBits();
+    ASSIGN_OR_RETURN(engine::Agreement agreement, MeasureAll(bits));
     for (int more = 1; agreement.top1 < options_.guard; more *= 2) {
       if (2 * calibration_.wider.size() >= ops_.size()) break;
       log_(fmt::format("agreement of {:.1f} %: {} more operations stay float32",
                        agreement.top1 * 100, more));
       RETURN_IF_ERROR(Widen(more));
-      ASSIGN_OR_RETURN(agreement, MeasureAll(kActivationBits));
+      ASSIGN_OR_RETURN(agreement, MeasureAll(bits));
     }
-    ASSIGN_OR_RETURN(const engine::Agreement narrow, MeasureAll(kActivationBits - 1));
-    calibration_.agreements = {agreement, narrow};
+    ASSIGN_OR_RETURN(const engine::Agreement other, MeasureAll(bits == 8 ? 7 : 8));
+    calibration_.agreements = {agreement, other};
     return absl::OkStatus();
   }
 

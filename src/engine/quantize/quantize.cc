@@ -192,7 +192,9 @@ QuantizedWeights QuantizeWeights(const Tensor& weights, int64_t channels, bool b
   for (size_t i = 0; i < data.size(); ++i) {
     const float rounded = std::nearbyint(data[i] / scales[channel(i)]);
     values[i] =
-        static_cast<int8_t>(std::clamp(rounded, float(-kWeightMax), float(kWeightMax)));
+        std::isnan(rounded)
+            ? int8_t{0}
+            : static_cast<int8_t>(std::clamp<float>(rounded, -kWeightMax, kWeightMax));
   }
   return result;
 }

@@ -1,6 +1,8 @@
 // Quantization of a fused Ir by a calibration, and its simulation in float32.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "engine/ir.h"
@@ -15,8 +17,8 @@ namespace oriel::engine {
 ActivationQuantization ChooseQuantization(ValueRange range, int activation_bits);
 
 // Weights as s8: one scale for each output channel, its largest magnitude becomes 127;
-// the scale is 1 where all are 0. Element i is of channel i % channels, or of channel
-// i / (elements / channels) where `by_row`.
+// the scale is 1 where all are 0. NaN counts as 0. Element i is of channel i % channels,
+// or of channel i / (elements / channels) where `by_row`.
 struct QuantizedWeights {
   Tensor values;  // int8, of the weights' shape
   Tensor scales;  // float32 [channels]
@@ -48,8 +50,10 @@ absl::Status QuantizeOps(Ir& ir, const Calibration& calibration, int activation_
 // Turns annotated operations into float32 ones that give the same numbers but for
 // rounding of the scales: sums of whole numbers below 2^24 are exact in float32. An
 // operation FakeQuantize (x -> scale * (q - zero_point)) is put before each value that
-// they read, and weights become weight_scale * wq.
-void SimulateQuantization(Ir& ir);
+// they read, and weights become weight_scale * wq. `which` picks operations, by default
+// all: those that a backend has no int8 kernel for.
+void SimulateQuantization(Ir& ir,
+                          const std::function<bool(const Op& op)>& which = nullptr);
 
 // Attributes of FakeQuantize, an operation of the engine's own that no graph can name.
 struct FakeQuantizeAttrs : OpAttrs {

@@ -85,6 +85,10 @@ TEST(QuantizeWeights, OneScaleForEachOutputChannel) {
   EXPECT_THAT(columns.values.data<int8_t>(), ElementsAre(64, 0, -127, -127, 0, 0));
   EXPECT_THAT(columns.scales.data<float>(),
               ElementsAre(::testing::FloatEq(1.0f / 127), 1, ::testing::FloatEq(0.1f)));
+  const std::vector<float> odd = {NAN, 1, INFINITY};
+  EXPECT_THAT(QuantizeWeights(Tensor::Of<float>(Shape{1, 3}, odd), 3, false)
+                  .values.data<int8_t>(),
+              ElementsAre(0, 127, 127));
   const QuantizedWeights rows = QuantizeWeights(weights, 2, true);
   EXPECT_THAT(rows.values.data<int8_t>(), ElementsAre(5, 0, -127, -127, 0, 6));
 }
@@ -331,6 +335,17 @@ TEST(QuantizeOps, SimulationRoundsEachValueOnce) {
     if (op.type == FakeQuantizeOp()) rounded.push_back(op.name);
   }
   EXPECT_THAT(rounded, ElementsAre("x/quantized", "relu/quantized", "concat/quantized"));
+}
+
+TEST(QuantizeOps, SimulatesSomeOperationsAlone) {
+  GraphBuilder b = Network();
+  ASSERT_OK_AND_ASSIGN(Ir ir, FusedIr(b.graph()));
+  ASSERT_OK(QuantizeOps(ir, NetworkCalibration(), 8));
+  SimulateQuantization(ir, [](const Op& op) { return op.name == "branch"; });
+  EXPECT_EQ(FindNamed(ir, "branch")->quantization, nullptr);
+  EXPECT_NE(FindNamed(ir, "sum")->quantization, nullptr);
+  EXPECT_NE(FindNamed(ir, "relu/quantized"), nullptr);
+  EXPECT_EQ(FindNamed(ir, "concat/quantized"), nullptr);
 }
 
 TEST(QuantizeOps, SimulationOfANetworkEqualsTheReference) {

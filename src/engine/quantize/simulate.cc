@@ -86,11 +86,11 @@ std::shared_ptr<const Kernel> MakeFakeQuantizeKernel(
   return std::make_shared<FakeQuantizeKernel>(quantization, elements);
 }
 
-void SimulateQuantization(Ir& ir) {
+void SimulateQuantization(Ir& ir, const std::function<bool(const Op& op)>& which) {
   std::vector<Op> ops;
   std::map<ValueId, ValueId> rounded;
   for (Op& op : ir.ops) {
-    if (op.quantization != nullptr) {
+    if (op.quantization != nullptr && (which == nullptr || which(op))) {
       const ValueId src = op.inputs[0];
       const auto [it, is_new] = rounded.emplace(src, kNoValue);
       if (is_new) {

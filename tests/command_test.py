@@ -102,6 +102,19 @@ class Commands(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("nosuch", done.stderr)
 
+    def version(self, isa):
+        return subprocess.run([ORIEL, "version"], capture_output=True, text=True,
+                              env={**os.environ, "ORIEL_MAX_ISA": isa})
+
+    def test_instructions_can_be_limited(self):
+        done = self.version("scalar")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^instructions: scalar by ORIEL_MAX_ISA, the CPU has \w+$")
+        self.assertRegex(done.stdout, r"(?m)^oneDNN \d+\.\d+\.\d+: (SSE41|none)$")
+        done = self.version("mmx")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("'mmx' is none of scalar, avx2", done.stderr)
+
     def test_signals_end_what_does_not_look_at_them(self):
         with tempfile.TemporaryDirectory() as folder:
             graph = pathlib.Path(folder) / "graph.pbtxt"

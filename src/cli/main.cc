@@ -31,7 +31,8 @@ constexpr std::array kCommands = {
             SetupOptimizeForInference},
     Command{"run", "Feed and fetch raw tensors of a graph or model", SetupRun},
     Command{"serve", "Answer over HTTP: a page and an API", SetupServe, true},
-    Command{"version", "Print the version", SetupVersion},
+    Command{"version", "Print the version, and which vector instructions are used",
+            SetupVersion},
 };
 
 constexpr int kUsageError = 2;

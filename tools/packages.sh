@@ -17,7 +17,7 @@ weights_packages=(python3-pip)
 
 # To build and run the tests as well.
 test_packages=(
-  libgtest-dev libgmock-dev libleveldb-dev
+  libgtest-dev libgmock-dev libleveldb-dev libbenchmark-dev
   python3 python3-venv python3-pip
   curl ccache
 )

@@ -1,0 +1,1 @@
+"""Standard library only: what bench/peers.py is made of."""

@@ -73,6 +73,8 @@ def parse_arguments():
     add("--work", type=pathlib.Path, default=ROOT / "build/bench",
         help="for the environment and the models (default: build/bench)")
     add("--peers", default=",".join(p.name for p in PEERS), help="default: %(default)s")
+    add("--precisions", default=",".join(Settings.precisions),
+        help="rows to measure (default: %(default)s)")
     add("--rounds", type=int, default=7, help="that count (default: %(default)s)")
     add("--seconds", type=float, default=3, help="of a timed slice (default: %(default)s)")
     add("--batches", default="1,8,32", help="for throughput (default: %(default)s)")
@@ -91,6 +93,10 @@ def parse_arguments():
     unknown = set(args.peers) - {p.name for p in PEERS}
     if unknown:
         parser.error(f"unknown peers: {', '.join(sorted(unknown))}")
+    args.precisions = tuple(args.precisions.split(","))
+    unknown = set(args.precisions) - set(Settings.precisions)
+    if unknown or "f32" not in args.precisions:
+        parser.error("--precisions: want f32 and any of " + ", ".join(Settings.precisions[1:]))
     if args.quick:
         args.rounds, args.seconds, args.batches = 2, 0.3, "1,8"
         if args.write:
@@ -132,7 +138,8 @@ def main():
         return
     settings = Settings(threads=args.threads, batches=args.batches, rounds=args.rounds,
                         seconds=args.seconds, repetitions=2 if args.quick else 7,
-                        limit_s=args.limit * 60, patience_s=900)
+                        limit_s=args.limit * 60, patience_s=900,
+                        precisions=args.precisions)
     bench = Bench(model, args.oriel.resolve(), peers, python, args.work / args.model, settings,
                   tell)
     for peer in peers:

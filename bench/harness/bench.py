@@ -37,6 +37,7 @@ class Settings:
     repetitions: int  # of whole processes
     limit_s: float  # of the rounds
     patience_s: float  # for an answer of a child
+    precisions: tuple = tuple(name for name, _, _ in PRECISIONS)  # rows to measure
 
 
 class Bench:
@@ -251,8 +252,12 @@ class Bench:
         _, flags = environment.cpu_info()
         reasons = {}
         for name, ours, _ in PRECISIONS:
-            reasons[name] = ((name == "bf16" and environment.why_no_bf16(flags))
-                             or self.oriel.why_not(ours))
+            if name not in self.settings.precisions:
+                reasons[name] = "not asked for (--precisions)"
+            elif name == "bf16" and environment.why_no_bf16(flags):
+                reasons[name] = environment.why_no_bf16(flags)
+            else:
+                reasons[name] = self.oriel.why_not(ours)
             if reasons[name]:
                 self.tell(f"{name}: skipped: {reasons[name]}")
         measured = [p for p in PRECISIONS if not reasons[p[0]]]
@@ -289,7 +294,8 @@ class Bench:
 
     def auto_case(self):
         """Oriel's cases at the precision it would choose itself."""
-        self.auto_reason = self.oriel.why_not("auto")
+        self.auto_reason = ("not asked for (--precisions)" if "int8" not in
+                            self.settings.precisions else self.oriel.why_not("auto"))
         return [] if self.auto_reason else self.scout(OURS, "auto")
 
     def auto_row(self, auto, cases, kept):

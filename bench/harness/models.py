@@ -105,6 +105,13 @@ def prepare(name, *, oriel, writer, python, work, targets, photos, tell):
     work.mkdir(parents=True, exist_ok=True)
     tell(f"{name}: export")
     directory = export(name, oriel, writer, work)
+    if photos and not (directory / "calibration.json").exists():
+        tell(f"{name}: calibrate")
+        try:  # for int8; without it Oriel says what is missing when it is asked for int8
+            run([oriel, "calibrate", directory, *photos, "--scan-images", 0],
+                work / "calibrate.log")
+        except ModelError as e:
+            tell(str(e))
     about = json.loads((directory / "oriel.json").read_text())
     size = about["input"]["height"]
     job = {"graph": str(directory / "model.pb"), "input": about["input"]["node"],

@@ -37,7 +37,7 @@ class Oriel:
         return done.stdout
 
     def version(self):
-        return self.run("version").strip()
+        return ", ".join(self.run("version").split("\n")).strip(", ")
 
     def bench_flags(self, precision, batch, streams, seconds):
         return ["bench", self.model.directory, "--json", "--output", self.model.files["output"],

@@ -1,0 +1,107 @@
+// The innermost loops, one table of them for each instruction set: what the
+// convolutions of this folder are made of.
+//
+// Images are [N,H,W,C] float32; pixels are handed over as pointers to their first
+// channel, so that padding, strides and slices of wider images cost the loops nothing:
+// a pixel outside the image points to zeros.
+#pragma once
+
+#include <cstdint>
+
+namespace oriel::engine::kernels {
+
+// A run of input channels that meets consecutive rows of packed weights.
+struct Segment {
+  int32_t first = 0;  // row of the weights
+  int32_t count = 0;
+};
+
+// dst[row][channel + c] = clamp(bias[c] + sum_k src[row][k] * weights[k][c]
+//                               + residual[row][channel + c])
+// for one tile: some rows (output pixels) by one panel of output channels.
+struct TileArgs {
+  // Of each segment and row, `segments` times rows pointers to `count` floats.
+  const float* const* src = nullptr;
+  const Segment* segments = nullptr;
+  int num_segments = 0;
+  const float* weights = nullptr;          // [k][width of the panel]
+  const float* bias = nullptr;             // [width of the panel]
+  float* const* dst = nullptr;             // by row
+  const float* const* residual = nullptr;  // by row; null: none
+  int64_t channel = 0;                     // the panel's first, into dst and residual
+  int channels = 0;                        // stored; at most the width of the panel
+  float low = 0, high = 0;                 // clamp; NaN stays NaN
+  // Fetched into the second level cache on the way: the weights that come next.
+  const char* prefetch = nullptr;
+  int64_t prefetch_stride = 0;  // bytes for each k
+};
+using TileFn = void (*)(const TileArgs&);
+
+// dst[pixel][c] = clamp(bias[c] + sum_tap src[tap][pixel][c] * weights[tap][c]
+//                       + residual[pixel][c])
+struct DepthwiseArgs {
+  const float* const* src = nullptr;  // [tap][pixel]
+  int taps = 0;
+  const float* weights = nullptr;          // [tap][channels]
+  const float* bias = nullptr;             // [channels]
+  float* const* dst = nullptr;             // by pixel
+  const float* const* residual = nullptr;  // by pixel; null: none
+  int channels = 0;
+  float low = 0, high = 0;
+};
+using DepthwiseFn = void (*)(const DepthwiseArgs&);
+constexpr int kDepthwisePixels = 6;  // of one call, at most
+
+// Maximum or mean over the pixels of a window.
+struct PoolArgs {
+  const float* const* src = nullptr;  // by pixel of the window
+  int pixels = 0;
+  float* dst = nullptr;
+  int channels = 0;
+};
+using PoolFn = void (*)(const PoolArgs&);
+
+// One tile into (or out of) Winograd's domain. `domain` is [point][...][channels] with
+// `stride` floats from point to point.
+struct WinogradInputArgs {
+  const float* const* src = nullptr;  // by pixel of the tile, row by row
+  int channels = 0;
+  float* domain = nullptr;
+  int64_t stride = 0;
+};
+struct WinogradOutputArgs {
+  const float* domain = nullptr;
+  int64_t stride = 0;
+  int channels = 0;
+  const float* bias = nullptr;             // [channels]
+  float* const* dst = nullptr;             // by pixel of the tile; null: not there
+  const float* const* residual = nullptr;  // the same; null: none
+  float low = 0, high = 0;
+};
+
+// F(m x m', r x r'): how many outputs by which filter; see winograd.h.
+enum class WinogradKind { kF4x4_3x3, kF6_7, kF4_7, kF4_3 };
+constexpr int kWinogradKinds = 4;
+
+constexpr int kMaxTileRows = 12;
+constexpr int kMaxPanelVectors = 4;
+
+struct KernelTable {
+  const char* name = nullptr;  // "avx2"
+  int lanes = 0;               // floats of a vector
+  // Of a panel of 1, 2, ... vectors: the most rows of a tile; 0: no such panel.
+  int max_rows[kMaxPanelVectors + 1] = {};
+  double fma_per_cycle = 2;
+  TileFn tile[kMaxPanelVectors + 1][kMaxTileRows + 1] = {};  // by vectors and rows
+  DepthwiseFn depthwise[kDepthwisePixels + 1] = {};          // by pixels
+  PoolFn max_pool = nullptr;
+  PoolFn mean_pool = nullptr;
+  void (*winograd_input[kWinogradKinds])(const WinogradInputArgs&) = {};
+  void (*winograd_output[kWinogradKinds])(const WinogradOutputArgs&) = {};
+};
+
+// The table for the best instruction set that this CPU has and that MaxIsa() allows;
+// null where there is none.
+const KernelTable* FindKernelTable();
+
+}  // namespace oriel::engine::kernels

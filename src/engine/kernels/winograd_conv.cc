@@ -1,0 +1,298 @@
+// Convolution by Winograd's minimal filtering (Lavin and Gray, 2016; see
+// winograd_matrices.h): tiles of the image are transformed, multiplied point by point
+// of the transformed domain as matrices [tiles, in] x [in, out], and transformed back.
+// Each thread takes its tiles through all three in blocks that its cache holds.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "engine/kernels/conv.h"
+#include "engine/kernels/panels.h"
+#include "engine/kernels/scratch.h"
+#include "engine/kernels/winograd_matrices.h"
+
+namespace oriel::engine::kernels {
+namespace {
+
+// One algorithm in the numbers that this file needs.
+struct Variant {
+  const char* name;
+  int outputs, taps, points;  // along an axis
+  bool square;                // along both
+  const double* filter;       // G, [points][taps]
+};
+
+constexpr Variant kVariants[kWinogradKinds] = {
+    {"F(4x4,3x3)", 4, 3, 6, true, &kWinogradF4_3.filter[0][0]},
+    {"F(6,7)", 6, 7, 12, false, &kWinogradF6_7.filter[0][0]},
+    {"F(4,7)", 4, 7, 10, false, &kWinogradF4_7.filter[0][0]},
+    {"F(4,3)", 4, 3, 6, false, &kWinogradF4_3.filter[0][0]},
+};
+
+const Variant& VariantOf(WinogradKind kind) { return kVariants[static_cast<int>(kind)]; }
+
+constexpr int kMaxPoints = 36;  // of a tile
+
+class WinogradConv : public Conv {
+ public:
+  WinogradConv(const ConvShape& shape, WinogradKind kind, int threads,
+               const KernelTable& table, int64_t tiles)
+      : shape_(shape),
+        variant_(VariantOf(kind)),
+        table_(table),
+        input_(table.winograd_input[static_cast<int>(kind)]),
+        output_(table.winograd_output[static_cast<int>(kind)]) {
+    const bool high = shape.kernel_h > 1, wide = shape.kernel_w > 1;
+    tile_h_ = high ? variant_.outputs : 1;
+    tile_w_ = wide ? variant_.outputs : 1;
+    points_h_ = high ? variant_.points : 1;
+    points_w_ = wide ? variant_.points : 1;
+    points_ = points_h_ * points_w_;
+    tiles_y_ = (shape.dst_h + tile_h_ - 1) / tile_h_;
+    tiles_x_ = (shape.dst_w + tile_w_ - 1) / tile_w_;
+    tiles_ = shape.batch * tiles_y_ * tiles_x_;
+    const TilePlan plan = PlanTiles(tiles_, shape.dst_c, threads, table);
+    panels_ = plan.panels;
+    grid_ = plan.grid;
+    block_ = std::min(tiles > 0 ? tiles : BestBlock(), tiles_);
+    zeros_.assign(std::max(shape.src_c, panels_.width()), 0.0f);
+    thread_bytes_ = Carve(nullptr).bytes;
+    name_ = fmt::format("winograd {} {}", variant_.name, table.name);
+    form_ = fmt::format("{} panels{}", variant_.name, table.lanes);
+    for (const int v : panels_.vectors) form_ += fmt::format(",{}", v);
+  }
+
+  const char* name() const override { return name_.c_str(); }
+  const char* weights_form() const override { return form_.c_str(); }
+  size_t packed_floats() const override {
+    return panels_.width() * (1 + points_ * shape_.src_c);
+  }
+
+  void Pack(std::span<const float> weights, std::span<const float> bias,
+            std::span<float> packed) const override {
+    std::fill_n(packed.begin(), panels_.width(), 0.0f);
+    std::copy(bias.begin(), bias.end(), packed.begin());
+    const int64_t size = shape_.src_c * shape_.dst_c;
+    std::vector<float> matrix(size);
+    std::vector<double> sums(size);
+    for (int point = 0; point < points_; ++point) {
+      std::fill(sums.begin(), sums.end(), 0.0);
+      for (int64_t y = 0; y < shape_.kernel_h; ++y) {
+        for (int64_t x = 0; x < shape_.kernel_w; ++x) {
+          const double scale = Filter(points_h_, point / points_w_, y) *
+                               Filter(points_w_, point % points_w_, x);
+          if (scale == 0) continue;
+          const float* tap = weights.data() + (y * shape_.kernel_w + x) * size;
+          for (int64_t i = 0; i < size; ++i) sums[i] += scale * tap[i];
+        }
+      }
+      for (int64_t i = 0; i < size; ++i) matrix[i] = static_cast<float>(sums[i]);
+      PackPanels(panels_, shape_.src_c, shape_.dst_c, matrix.data(),
+                 packed.data() + panels_.width() * (1 + point * shape_.src_c));
+    }
+  }
+
+  size_t scratch_bytes() const override {
+    return thread_bytes_ * grid_.pixels * grid_.panels;
+  }
+
+  void Run(const ConvArgs& args, int thread) const override {
+    Work work = Carve(args.scratch + thread * thread_bytes_);
+    const Range panels = Share(static_cast<int64_t>(panels_.vectors.size()),
+                               thread / grid_.pixels, grid_.panels);
+    int64_t channel = 0;
+    Slice slice;
+    for (int64_t p = 0; p < panels.end; ++p) {
+      if (p == panels.begin) slice.first = channel;
+      channel += int64_t{panels_.vectors[p]} * panels_.lanes;
+    }
+    slice.panels = panels;
+    slice.count = std::min(channel, shape_.dst_c) - slice.first;
+    if (panels.begin == panels.end) return;
+    // Where the transformed tiles lie does not change from block to block.
+    for (int64_t i = 0; i < points_ * block_; ++i) {
+      work.src[i] = work.image + i * shape_.src_c;
+      work.dst[i] = work.sums + i * panels_.width();
+    }
+    const Range tiles = Share(tiles_, thread % grid_.pixels, grid_.pixels);
+    const int64_t count = tiles.end - tiles.begin;
+    const int64_t blocks = (count + block_ - 1) / block_;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const Range block = Share(count, b, blocks);
+      const int64_t first = tiles.begin + block.begin, size = block.end - block.begin;
+      for (int64_t i = 0; i < size; ++i) TransformInput(args, work, first + i, i);
+      for (int point = 0; point < points_; ++point)
+        Multiply(args, work, point, size, slice);
+      for (int64_t i = 0; i < size; ++i) {
+        TransformOutput(args, work, first + i, i, slice);
+      }
+    }
+  }
+
+ private:
+  struct Work {
+    float* image;  // [points][block][src_c]
+    float* sums;   // [points][block][width]
+    const float** src;
+    float** dst;
+    size_t bytes;
+  };
+  struct Slice {  // the output channels of a thread
+    Range panels;
+    int64_t first = 0, count = 0;
+  };
+
+  Work Carve(std::byte* memory) const {
+    Scratch scratch(memory);
+    Work work;
+    work.image = scratch.Take<float>(points_ * block_ * shape_.src_c);
+    work.sums = scratch.Take<float>(points_ * block_ * panels_.width());
+    work.src = scratch.Take<const float*>(points_ * block_);
+    work.dst = scratch.Take<float*>(points_ * block_);
+    work.bytes = scratch.bytes();
+    return work;
+  }
+
+  // Half the cache for the transformed tiles, but enough of them that weights, which
+  // come from farther away, are used often.
+  int64_t BestBlock() const {
+    const int64_t tile_bytes = points_ * (shape_.src_c + panels_.width()) * 4;
+    const int64_t fit = SecondLevelCache() / 2 / tile_bytes;
+    const int64_t units = std::clamp<int64_t>(fit / panels_.rows, 4, 16);
+    return units * panels_.rows;
+  }
+
+  double Filter(int points, int point, int64_t tap) const {
+    return points == 1 ? 1.0 : variant_.filter[point * variant_.taps + tap];
+  }
+
+  struct Place {
+    int64_t image, y, x;  // of the first output pixel
+  };
+  Place PlaceOf(int64_t tile) const {
+    const int64_t in_image = tile % (tiles_y_ * tiles_x_);
+    return {tile / (tiles_y_ * tiles_x_), in_image / tiles_x_ * tile_h_,
+            in_image % tiles_x_ * tile_w_};
+  }
+
+  void TransformInput(const ConvArgs& args, const Work& work, int64_t tile,
+                      int64_t i) const {
+    const Place place = PlaceOf(tile);
+    const float* image =
+        args.src + place.image * shape_.src_h * shape_.src_w * shape_.src_pitch;
+    const float* src[kMaxPoints];
+    for (int p = 0; p < points_; ++p) {
+      const int64_t y = place.y - shape_.pad_top + p / points_w_;
+      const int64_t x = place.x - shape_.pad_left + p % points_w_;
+      const bool there = y >= 0 && y < shape_.src_h && x >= 0 && x < shape_.src_w;
+      src[p] = there ? image + (y * shape_.src_w + x) * shape_.src_pitch : zeros_.data();
+    }
+    input_({.src = src,
+            .channels = static_cast<int>(shape_.src_c),
+            .domain = work.image + i * shape_.src_c,
+            .stride = block_ * shape_.src_c});
+  }
+
+  void Multiply(const ConvArgs& args, const Work& work, int point, int64_t size,
+                const Slice& slice) const {
+    const int64_t k = shape_.src_c;
+    const int64_t tiles = (size + panels_.rows - 1) / panels_.rows;
+    const Segment segment{0, static_cast<int32_t>(k)};
+    TileArgs tile_args;
+    tile_args.segments = &segment;
+    tile_args.num_segments = 1;
+    tile_args.bias = zeros_.data();
+    tile_args.low = -std::numeric_limits<float>::infinity();
+    tile_args.high = std::numeric_limits<float>::infinity();
+    int64_t channel = 0;
+    const float* weights = args.weights + panels_.width() * (1 + point * k);
+    for (int64_t p = 0; p < slice.panels.end; ++p) {
+      const int vectors = panels_.vectors[p];
+      const int64_t width = int64_t{vectors} * panels_.lanes;
+      if (p >= slice.panels.begin) {
+        tile_args.weights = weights;
+        tile_args.channel = channel;
+        tile_args.channels = static_cast<int>(width);
+        const bool last = point + 1 == points_ && p + 1 == slice.panels.end;
+        const auto* next =
+            reinterpret_cast<const char*>(weights + (last ? 0 : k * width));
+        tile_args.prefetch_stride = last ? 0 : (width * 4 + tiles - 1) / tiles;
+        for (int64_t t = 0; t < tiles; ++t) {
+          const Range rows = Share(size, t, tiles);
+          tile_args.src = work.src + point * block_ + rows.begin;
+          tile_args.dst = work.dst + point * block_ + rows.begin;
+          tile_args.prefetch = next + t * k * tile_args.prefetch_stride;
+          table_.tile[vectors][rows.end - rows.begin](tile_args);
+        }
+      }
+      channel += width;
+      weights += k * width;
+    }
+  }
+
+  void TransformOutput(const ConvArgs& args, const Work& work, int64_t tile, int64_t i,
+                       const Slice& slice) const {
+    const Place place = PlaceOf(tile);
+    float* dst[kMaxPoints];
+    const float* residual[kMaxPoints];
+    for (int p = 0; p < tile_h_ * tile_w_; ++p) {
+      const int64_t y = place.y + p / tile_w_, x = place.x + p % tile_w_;
+      const bool there = y < shape_.dst_h && x < shape_.dst_w;
+      const int64_t at = (place.image * shape_.dst_h + y) * shape_.dst_w + x;
+      dst[p] = there ? args.dst + at * shape_.dst_pitch + slice.first : nullptr;
+      if (there && args.residual != nullptr) {
+        residual[p] = args.residual + at * shape_.residual_pitch + slice.first;
+      }
+    }
+    output_({.domain = work.sums + i * panels_.width() + slice.first,
+             .stride = block_ * panels_.width(),
+             .channels = static_cast<int>(slice.count),
+             .bias = args.weights + slice.first,
+             .dst = dst,
+             .residual = args.residual == nullptr ? nullptr : residual,
+             .low = args.low,
+             .high = args.high});
+  }
+
+  ConvShape shape_;
+  const Variant& variant_;
+  const KernelTable& table_;
+  void (*input_)(const WinogradInputArgs&);
+  void (*output_)(const WinogradOutputArgs&);
+  int tile_h_ = 1, tile_w_ = 1;      // outputs
+  int points_h_ = 1, points_w_ = 1;  // inputs
+  int points_ = 1;
+  int64_t tiles_y_ = 0, tiles_x_ = 0, tiles_ = 0;
+  int64_t block_ = 0;
+  Panels panels_;
+  Grid grid_;
+  size_t thread_bytes_ = 0;
+  std::vector<float> zeros_;
+  std::string name_, form_;
+};
+
+}  // namespace
+
+bool IsWinograd(const ConvShape& shape, WinogradKind kind) {
+  const Variant& variant = VariantOf(kind);
+  if (shape.stride_h != 1 || shape.stride_w != 1 || shape.dilation_h != 1 ||
+      shape.dilation_w != 1) {
+    return false;
+  }
+  const int64_t taps = variant.taps;
+  if (variant.square) return shape.kernel_h == taps && shape.kernel_w == taps;
+  return (shape.kernel_h == taps && shape.kernel_w == 1) ||
+         (shape.kernel_h == 1 && shape.kernel_w == taps);
+}
+
+std::unique_ptr<Conv> MakeWinogradConv(const ConvShape& shape, WinogradKind kind,
+                                       int threads, const KernelTable& table,
+                                       int64_t tiles) {
+  return std::make_unique<WinogradConv>(shape, kind, threads, table, tiles);
+}
+
+}  // namespace oriel::engine::kernels

@@ -29,7 +29,7 @@ struct Flags {
   std::vector<int> streams = {1};
   std::vector<std::string> shapes;
   std::vector<std::string> outputs;
-  engine::Backend backend = engine::Backend::kOneDnn;
+  engine::Backend backend = engine::Backend::kAuto;
   engine::Precision precision = engine::Precision::kF32;
   int threads = 0;
   double duration = 3;

@@ -29,7 +29,7 @@ struct Flags {
   int batch = 8;
   bool no_exif = false;
   int threads = 0;
-  engine::Backend backend = engine::Backend::kOneDnn;
+  engine::Backend backend = engine::Backend::kAuto;
   engine::Precision precision = engine::Precision::kF32;
   bool verbose = false;
 };

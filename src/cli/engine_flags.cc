@@ -11,7 +11,10 @@ using Names = std::map<std::string, T>;
 
 const Names<engine::Backend>& BackendNames() {
   static const Names<engine::Backend> names = {
-      {"onednn", engine::Backend::kOneDnn}, {"reference", engine::Backend::kReference}};
+      {"auto", engine::Backend::kAuto},
+      {"native", engine::Backend::kNative},
+      {"onednn", engine::Backend::kOneDnn},
+      {"reference", engine::Backend::kReference}};
   return names;
 }
 
@@ -61,7 +64,9 @@ std::string DescribePrecision(const engine::PrecisionChoice& choice) {
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend) {
   return AddNamedOption(
       command, "--backend", backend, BackendNames(),
-      "Who computes: onednn, or reference (plain loops: slow, the arbiter)");
+      "Who computes: auto (the faster of the next two), "
+      "native (our kernels, oneDNN's where we have none), "
+      "onednn (its kernels alone), or reference (plain loops: slow, the arbiter)");
 }
 
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision) {

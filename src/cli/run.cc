@@ -18,7 +18,7 @@ struct Flags {
   RunnableSource source;
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
-  engine::Backend backend = engine::Backend::kOneDnn;
+  engine::Backend backend = engine::Backend::kAuto;
   engine::Precision precision = engine::Precision::kF32;
   int threads = 0;
   bool verbose = false;

@@ -84,9 +84,11 @@ INSTANTIATE_TEST_SUITE_P(
     Backends, EveryCase,
     ::testing::Values(std::pair(Backend::kReference, ActivationLayout::kAuto),
                       std::pair(Backend::kOneDnn, ActivationLayout::kBlocked),
-                      std::pair(Backend::kOneDnn, ActivationLayout::kChannelsLast)),
+                      std::pair(Backend::kOneDnn, ActivationLayout::kChannelsLast),
+                      std::pair(Backend::kNative, ActivationLayout::kAuto)),
     [](const auto& info) {
       if (info.param.first == Backend::kReference) return "Reference";
+      if (info.param.first == Backend::kNative) return "Native";
       return info.param.second == ActivationLayout::kBlocked ? "OneDnnBlocked"
                                                              : "OneDnnChannelsLast";
     });

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "engine/thread_pool.h"
 
 namespace oriel::engine {
 
@@ -21,6 +22,7 @@ struct KernelArgs {
   std::span<void* const> outputs;
   void* scratch = nullptr;       // scratch_bytes(), aligned to 64
   KernelState* state = nullptr;  // what NewState of this kernel made
+  ThreadPool* threads = nullptr;
 };
 
 // One step of a plan: immutable, shared by all contexts.

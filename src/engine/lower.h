@@ -11,12 +11,13 @@ namespace oriel::engine {
 // fused, unless it is quantized.
 absl::StatusOr<Program> LowerToReference(const Ir& ir, WeightStore& weights);
 
-// oneDNN's primitives where they serve, reference kernels elsewhere.
+// Our own kernels where the options and the CPU want them, oneDNN's primitives where
+// those serve, reference kernels elsewhere. Our own are made for `threads`.
 absl::StatusOr<Program> LowerToOneDnn(const Ir& ir, const PlanOptions& options,
-                                      WeightStore& weights);
+                                      int threads, WeightStore& weights);
 
-// A reference kernel as a step, epilogue included; its slots are the inputs and outputs of `op`,
-// row-major.
+// A reference kernel as a step, epilogue included; its slots are the inputs and outputs
+// of `op`, row-major.
 std::shared_ptr<const Kernel> MakeReferenceKernel(const Ir& ir, const Op& op);
 
 // Says of the program's last step that it computes `op`, for profiles.

@@ -10,7 +10,10 @@
 #include "engine/fuse.h"
 #include "engine/import.h"
 #include "engine/kernels/isa.h"
+#include "engine/kernels/kernel_table.h"
 #include "engine/lower.h"
+#include "engine/memory.h"
+#include "engine/ops.h"
 #include "engine/quantize/quantize.h"
 #include "engine/threads.h"
 #include "engine/weight_store.h"
@@ -23,18 +26,37 @@ using Clock = std::chrono::steady_clock;
 // Of the arena and the scratch memory of one context.
 constexpr size_t kMaxContextBytes = size_t{1} << 38;
 
-struct FreeMemory {
-  void operator()(std::byte* p) const { std::free(p); }
+// Of a Run: those of our own kernels, and OpenMP's for oneDNN's. One of the two is 1:
+// OpenMP's threads wait busily for milliseconds after each region.
+struct Threads {
+  int own = 1;
+  int openmp = 1;
 };
-using Memory = std::unique_ptr<std::byte, FreeMemory>;
 
-Memory AllocateAligned(size_t bytes) {
-  constexpr size_t kAlignment = 64;
-  const size_t size = std::max((bytes + kAlignment - 1) / kAlignment, size_t{1});
-  auto* memory =
-      static_cast<std::byte*>(std::aligned_alloc(kAlignment, size * kAlignment));
-  if (memory == nullptr) throw std::bad_alloc();
-  return Memory(memory);
+// Measured on AVX2: our own kernels are 1.3 times as fast as oneDNN's on
+// Inception-ResNet-v2, and still 0.9 times on EfficientNet-Lite, where depthwise
+// convolutions and the thin layers beside them weigh most.
+Backend ChooseBackend(const Ir& ir) {
+  const bool depthwise = std::any_of(ir.ops.begin(), ir.ops.end(), [](const Op& op) {
+    return std::string_view(op.type->name) == "DepthwiseConv2dNative";
+  });
+  if (depthwise || kernels::FindKernelTable() == nullptr) return Backend::kOneDnn;
+  return Backend::kNative;
+}
+
+Threads ChooseThreads(const PlanOptions& options) {
+  const int threads = options.threads > 0 ? options.threads : AvailableCpus();
+  switch (options.backend) {
+    case Backend::kReference:
+      return {};
+    case Backend::kNative:
+      if (kernels::FindKernelTable() != nullptr) return {.own = threads};
+      [[fallthrough]];
+    case Backend::kAuto:
+    case Backend::kOneDnn:
+      break;
+  }
+  return {.openmp = threads};
 }
 
 // Where one step's argument is the caller's memory.
@@ -46,8 +68,9 @@ struct ExternalArg {
 
 struct Context : ExecutionContext {
   const Plan* plan = nullptr;
-  Memory arena;
-  Memory scratch;
+  std::unique_ptr<ThreadPool> threads;
+  std::shared_ptr<std::byte> arena;
+  std::shared_ptr<std::byte> scratch;
   std::vector<void*> args;  // of all steps, one after the other
   std::vector<ExternalArg> external;
   std::vector<std::unique_ptr<KernelState>> states;  // by step
@@ -55,8 +78,8 @@ struct Context : ExecutionContext {
 
 class CompiledPlan : public Plan {
  public:
-  CompiledPlan(const Ir& ir, Program program, const PlanOptions& options, int threads)
-      : program_(std::move(program)), backend_(options.backend), threads_(threads) {
+  CompiledPlan(const Ir& ir, Program program, const PlanOptions& options, Threads threads)
+      : program_(std::move(program)), threads_(threads) {
     for (const ValueId id : ir.inputs) {
       inputs_.push_back({ir.values[id].name, ir.values[id].dtype, ir.values[id].shape});
     }
@@ -93,8 +116,9 @@ class CompiledPlan : public Plan {
   std::unique_ptr<ExecutionContext> NewContext() const override {
     auto context = std::make_unique<Context>();
     context->plan = this;
-    context->arena = AllocateAligned(program_.arena_bytes);
-    context->scratch = AllocateAligned(program_.scratch_bytes);
+    context->threads = std::make_unique<ThreadPool>(threads_.own);
+    context->arena = AllocateMemory(program_.arena_bytes);
+    context->scratch = AllocateMemory(program_.scratch_bytes);
     for (const Step& step : program_.steps) {
       for (const SlotId id : step.inputs) AddArg(id, *context);
       for (const SlotId id : step.outputs) AddArg(id, *context);
@@ -142,8 +166,8 @@ class CompiledPlan : public Plan {
           external.output ? outputs[external.index].mutable_bytes().data()
                           : const_cast<uint8_t*>(inputs[external.index].bytes().data());
     }
-    std::optional<ScopedThreads> threads;
-    if (backend_ != Backend::kReference) threads.emplace(threads_);
+    const ScopedThreads threads(threads_.openmp);
+    const ThreadPool::Awake awake(*context.threads);
     const std::span<void* const> args(context.args);
     size_t next = 0;
     for (size_t i = 0; i < program_.steps.size(); ++i) {
@@ -152,7 +176,8 @@ class CompiledPlan : public Plan {
           .inputs = args.subspan(next, step.inputs.size()),
           .outputs = args.subspan(next + step.inputs.size(), step.outputs.size()),
           .scratch = context.scratch.get(),
-          .state = context.states[i].get()};
+          .state = context.states[i].get(),
+          .threads = context.threads.get()};
       next += step.inputs.size() + step.outputs.size();
       const auto begin = times.empty() ? Clock::time_point() : Clock::now();
       const absl::Status status = step.kernel->Run(kernel_args);
@@ -193,8 +218,7 @@ class CompiledPlan : public Plan {
   }
 
   Program program_;
-  Backend backend_;
-  int threads_;
+  Threads threads_;
   std::vector<TensorSpec> inputs_;
   std::vector<TensorSpec> outputs_;
   PlanStats stats_;
@@ -225,17 +249,21 @@ std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs) {
 }
 
 absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
-    const tensorflow::GraphDef& graph, const PlanOptions& options) {
+    const tensorflow::GraphDef& graph, const PlanOptions& wanted) {
   const auto begin = Clock::now();
   RETURN_IF_ERROR(CheckIsaLimit());
-  const int threads = options.threads > 0 ? options.threads : AvailableCpus();
+  PlanOptions options = wanted;  // with each `auto` decided
   const auto weights =
       options.weights != nullptr ? options.weights : std::make_shared<WeightStore>();
   ASSIGN_OR_RETURN(Ir ir, ImportGraph(graph, options));
-  const Precision precision = options.precision == Precision::kAuto
-                                  ? ChoosePrecision(options.calibration.get()).precision
-                                  : options.precision;
-  const bool int8 = precision == Precision::kInt8;
+  if (options.precision == Precision::kAuto) {
+    options.precision = ChoosePrecision(options.calibration.get()).precision;
+  }
+  const bool int8 = options.precision == Precision::kInt8;
+  if (options.backend == Backend::kAuto) {
+    options.backend = int8 ? Backend::kOneDnn : ChooseBackend(ir);
+  }
+  const Threads threads = ChooseThreads(options);
   if (int8) {
     FuseOps(ir);
     RETURN_IF_ERROR(Quantize(ir, options));
@@ -245,10 +273,10 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
     ASSIGN_OR_RETURN(program, LowerToReference(ir, *weights));
   } else {
     // Kernels are made for the number of threads that runs them.
-    const ScopedThreads scoped(threads);
+    const ScopedThreads scoped(threads.openmp);
     if (!int8) FuseOps(ir);
     if (int8 && !HasFastInt8()) SimulateQuantization(ir);
-    ASSIGN_OR_RETURN(program, LowerToOneDnn(ir, options, *weights));
+    ASSIGN_OR_RETURN(program, LowerToOneDnn(ir, options, threads.own, *weights));
   }
   PlanMemory(program);
   if (program.arena_bytes > kMaxContextBytes ||
@@ -260,7 +288,7 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
   }
   auto plan = std::make_shared<CompiledPlan>(ir, std::move(program), options, threads);
   const std::chrono::duration<double> elapsed = Clock::now() - begin;
-  plan->set_compiled(precision, elapsed.count());
+  plan->set_compiled(options.precision, elapsed.count());
   return plan;
 }
 

@@ -18,8 +18,10 @@
 namespace oriel::engine {
 
 enum class Backend {
+  kAuto,       // the faster of oneDNN's and our own
   kReference,  // plain loops: slow, and the arbiter of the others
-  kOneDnn,
+  kOneDnn,     // oneDNN's kernels
+  kNative,     // our own where this CPU has any (AVX2, AVX-512), oneDNN's elsewhere
 };
 
 enum class Precision {
@@ -55,7 +57,7 @@ std::shared_ptr<WeightStore> NewWeightStore();
 struct Calibration;  // quantize/calibration.h
 
 struct PlanOptions {
-  Backend backend = Backend::kOneDnn;
+  Backend backend = Backend::kAuto;
   Precision precision = Precision::kF32;
   ActivationLayout layout = ActivationLayout::kAuto;
 

@@ -329,10 +329,12 @@ TEST_P(Backends, RunAllocatesNothingOfOurs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Backends,
-                         ::testing::Values(Backend::kReference, Backend::kOneDnn),
+                         ::testing::Values(Backend::kReference, Backend::kOneDnn,
+                                           Backend::kNative),
                          [](const auto& info) {
                            return info.param == Backend::kReference ? "Reference"
-                                                                    : "OneDnn";
+                                  : info.param == Backend::kOneDnn  ? "OneDnn"
+                                                                    : "Native";
                          });
 
 TEST(Plan, OutputsMayRepeatAndBeInputsOrConstants) {
@@ -344,7 +346,8 @@ TEST(Plan, OutputsMayRepeatAndBeInputsOrConstants) {
   b.Ints("shape", {2, 1});
   b.Add("column", "Reshape", {"relu", "shape"});
   const Tensor x = Tensor::Of<float>(Shape{2}, std::vector<float>{-1, 3});
-  for (const Backend backend : {Backend::kReference, Backend::kOneDnn}) {
+  for (const Backend backend :
+       {Backend::kReference, Backend::kOneDnn, Backend::kNative}) {
     ASSERT_OK_AND_ASSIGN(
         const auto results,
         testing::RunGraph(b.graph(), {{"x", x}},
@@ -362,7 +365,8 @@ TEST(Plan, OutputsMayRepeatAndBeInputsOrConstants) {
 
 TEST(Plan, EmptyBatchGivesEmptyResults) {
   GraphBuilder b = SmallNetwork();
-  for (const Backend backend : {Backend::kReference, Backend::kOneDnn}) {
+  for (const Backend backend :
+       {Backend::kReference, Backend::kOneDnn, Backend::kNative}) {
     ASSERT_OK_AND_ASSIGN(const auto plan,
                          Plan::Compile(b.graph(), SmallOptions(0, backend)));
     ASSERT_OK_AND_ASSIGN(

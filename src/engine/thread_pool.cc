@@ -16,10 +16,20 @@ void Pause() {
 #endif
 }
 
-// Rounds of Pause before a worker goes to sleep, and before the caller lets others
-// have its core: a worker may have been put aside on a busy machine.
-constexpr int kSpinsBeforeSleep = 2000;
-constexpr int kSpinsBeforeYield = 10000;
+// Waits without giving up the core for some ten microseconds, then lets others have it
+// in between: on a busy machine the thread that is waited for may need this very core.
+class BusyWait {
+ public:
+  void Wait() {
+    Pause();
+    if (++rounds_ > kRoundsBeforeYield) sched_yield();
+  }
+  bool IsLong() const { return rounds_ > kRoundsBeforeYield; }
+
+ private:
+  static constexpr int kRoundsBeforeYield = 2000;
+  int rounds_ = 0;
+};
 
 }  // namespace
 
@@ -44,22 +54,16 @@ void ThreadPool::Start(Function function, const void* data) {
 }
 
 void ThreadPool::Finish() {
-  for (int spins = 0; working_.load(std::memory_order_acquire) > 0;) {
-    if (spins < kSpinsBeforeYield) {
-      ++spins;
-      Pause();
-    } else {
-      sched_yield();
-    }
-  }
+  BusyWait wait;
+  while (working_.load(std::memory_order_acquire) > 0) wait.Wait();
 }
 
 void ThreadPool::Work(int thread) {
   for (uint32_t seen = 0;; ++seen) {
-    for (int spins = 0; round_.load(std::memory_order_acquire) == seen; ++spins) {
-      if (spins < kSpinsBeforeSleep) {
-        Pause();
-      } else {
+    BusyWait wait;
+    while (round_.load(std::memory_order_acquire) == seen) {
+      wait.Wait();
+      if (wait.IsLong() && !awake_.load(std::memory_order_relaxed)) {
         round_.wait(seen, std::memory_order_acquire);
       }
     }

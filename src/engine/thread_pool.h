@@ -8,10 +8,22 @@
 
 namespace oriel::engine {
 
-// Between two calls of Run the threads wait busily for some ten microseconds, since
-// the next step of a plan follows at once, and then sleep. One caller at a time.
+// One caller at a time.
 class ThreadPool {
  public:
+  // While one lives the threads stay awake between two calls of Run, since the next
+  // step of a plan follows at once; otherwise they soon sleep.
+  class Awake {
+   public:
+    explicit Awake(ThreadPool& pool) : pool_(pool) { pool_.awake_ = true; }
+    ~Awake() { pool_.awake_ = false; }
+    Awake(const Awake&) = delete;
+    Awake& operator=(const Awake&) = delete;
+
+   private:
+    ThreadPool& pool_;
+  };
+
   // The caller of Run is one of the `threads`.
   explicit ThreadPool(int threads);
   ~ThreadPool();
@@ -46,6 +58,7 @@ class ThreadPool {
   const void* data_ = nullptr;
   alignas(64) std::atomic<uint32_t> round_{0};
   alignas(64) std::atomic<int> working_{0};
+  alignas(64) std::atomic<bool> awake_{false};
 };
 
 }  // namespace oriel::engine

@@ -5,6 +5,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -24,7 +25,14 @@ class WeightStore {
       const std::function<absl::Status(std::span<uint8_t>)>& fill);
 
  private:
+  // A piece of `size` bytes that keeps the memory around it alive.
+  std::shared_ptr<uint8_t> Allocate(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   absl::Mutex mutex_;
+  // What is being filled: many constants are smaller than a huge page.
+  std::shared_ptr<std::byte> chunk_ ABSL_GUARDED_BY(mutex_);
+  size_t chunk_used_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t chunk_size_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unordered_map<std::string, Tensor> entries_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -15,8 +15,7 @@ absl::StatusOr<Preprocessor> Preprocessor::Create(const ModelConfig& config,
   return Preprocessor(options, max_pixels);
 }
 
-absl::Status Preprocessor::Run(Bytes bytes, bool honor_exif,
-                               std::span<float> dst) const {
+absl::Status Preprocessor::Run(Bytes bytes, bool honor_exif, std::span<float> dst) const {
   image::DecodeOptions decode = preprocessing::DecodeOptionsFor(options_.preset);
   decode.honor_exif = honor_exif;
   decode.max_pixels = max_pixels_;

@@ -17,7 +17,7 @@
 namespace oriel::model {
 
 struct SessionOptions {
-  engine::Backend backend = engine::Backend::kOneDnn;
+  engine::Backend backend = engine::Backend::kAuto;
   // kInt8 wants a model with a calibration; kAuto takes one into account.
   engine::Precision precision = engine::Precision::kF32;
   int threads = 0;    // of one Run; 0: all that the process may use

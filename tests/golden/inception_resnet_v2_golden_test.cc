@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -14,6 +15,7 @@
 #include "checkpoint/testing/checkpoint_writer.h"
 #include "checkpoint/testing/expected_tensors.h"
 #include "checkpoint/testing/golden_formula.h"
+#include "engine/kernels/isa.h"
 #include "engine/testing/run_graph.h"
 #include "graph/freeze.h"
 #include "graph/graph_util.h"
@@ -244,6 +246,7 @@ class InceptionResnetV2Golden : public ::testing::TestWithParam<GoldenCase> {
   PlanOptions Options(Backend backend) const {
     PlanOptions options;
     options.backend = backend;
+    options.precision = engine::Precision::kF32Exact;
     options.threads = 1;  // tests run side by side
     return options;
   }
@@ -303,6 +306,51 @@ TEST_P(InceptionResnetV2Golden, FrozenGraph) {
 TEST_P(InceptionResnetV2Golden, OptimizedGraph) {
   CheckOutputs(golden_->optimized(), Backend::kOneDnn);
   CheckEndPoints(golden_->optimized(), Backend::kOneDnn, 50);
+}
+
+// Our own kernels by direct sums.
+TEST_P(InceptionResnetV2Golden, Native) {
+  CheckOutputs(golden_->frozen(), Backend::kNative);
+  CheckEndPoints(golden_->frozen(), Backend::kNative,
+                 golden_->endpoints().as_object().size());
+  CheckOutputs(golden_->optimized(), Backend::kNative);
+  CheckEndPoints(golden_->optimized(), Backend::kNative, 50);
+}
+
+// With Winograd's algorithm the logits may differ a little more, and answers may not.
+TEST_P(InceptionResnetV2Golden, Winograd) {
+  if (engine::MaxIsa() < engine::Isa::kAvx2) GTEST_SKIP() << "no kernels of our own";
+  const nets::Network& network = golden_->network();
+  PlanOptions options = Options(Backend::kNative);
+  options.precision = engine::Precision::kF32;
+  options.outputs = {network.logits};
+  const std::vector<std::pair<std::string, Tensor>> inputs = {
+      {network.input, Batch(golden_->inputs())}};
+  options.inputs = {{network.input, inputs[0].second.shape()}};
+  const auto plan = engine::Plan::Compile(golden_->optimized(), options);
+  ASSERT_TRUE(plan.ok()) << plan.status().ToString();
+  const auto& steps = (*plan)->steps();
+  EXPECT_TRUE(std::any_of(steps.begin(), steps.end(), [](const auto& step) {
+    return step.implementation.starts_with("winograd");
+  }));
+  const auto results = engine::testing::RunPlan(**plan, {inputs[0].second});
+  ASSERT_TRUE(results.ok()) << results.status().ToString();
+  const Tensor want = golden_->Expected("logits");
+  const Tensor& got = (*results)[0];
+  const auto values = want.data<float>().first(got.data<float>().size());
+  double sum = 0, squares = 0;
+  for (const float v : values) {
+    sum += v;
+    squares += double{v} * v;
+  }
+  const auto count = static_cast<double>(values.size());
+  const double deviation = std::sqrt(squares / count - sum / count * (sum / count));
+  const Difference difference = Compare(got, want, 0);
+  EXPECT_LE(difference.rms, 5e-4 * deviation);
+  EXPECT_LE(difference.most, 5e-3 * deviation);
+  RecordProperty("rms", fmt::format("{:.2e}", difference.rms / deviation));
+  RecordProperty("most", fmt::format("{:.2e}", difference.most / deviation));
+  ExpectTop5(got, golden_->manifest());
 }
 
 TEST_P(InceptionResnetV2Golden, Reference) {

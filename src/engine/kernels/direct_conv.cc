@@ -28,10 +28,18 @@ class DirectConv : public Conv {
     rows_merge_ = shape.src_pitch == shape.src_c && shape.dilation_w == 1;
     // Tiles of one column share the taps that they lack.
     by_columns_ = shape.kernel_h == 1 && shape.kernel_w > 1 && shape.stride_w == 1;
+    pointwise_ = shape.kernel_h == 1 && shape.kernel_w == 1 && shape.stride_h == 1 &&
+                 shape.stride_w == 1 && shape.pad_top == 0 && shape.pad_left == 0 &&
+                 shape.src_h == shape.dst_h && shape.src_w == shape.dst_w;
+    src_h_ = static_cast<uint64_t>(shape.src_h);
+    src_w_ = static_cast<uint64_t>(shape.src_w);
     zeros_.assign(shape.src_c * (rows_merge_ ? shape.kernel_w : 1), 0.0f);
-    // What a block of pixels reads stays in the second level cache beside a panel.
+    // What a block of pixels reads stays in the second level cache, beside a panel and
+    // the one that is fetched after it.
     const int64_t row_bytes = std::max<int64_t>(k_ * 4, 1);
-    const int64_t fit = SecondLevelCache() / 2 / row_bytes / panels_.rows * panels_.rows;
+    const int64_t panel_bytes = row_bytes * panels_.vectors.front() * panels_.lanes;
+    const int64_t fit = (SecondLevelCache() * 5 / 8 - 2 * panel_bytes) / row_bytes /
+                        panels_.rows * panels_.rows;
     block_ = std::clamp<int64_t>(fit, 4 * panels_.rows, 64 * panels_.rows);
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format(
@@ -107,13 +115,14 @@ class DirectConv : public Conv {
     const int64_t count = block.end - block.begin;
     const int64_t tiles = (count + panels_.rows - 1) / panels_.rows;
     int64_t segments = 0;
+    Position at = PositionOf(block.begin);
     for (int64_t t = 0; t < tiles; ++t) {
       const Range pixels = Share(count, t, tiles);
       Tile& tile = work.tiles[t];
       tile = {.rows = static_cast<int>(pixels.end - pixels.begin),
               .first_segment = segments,
               .first_pixel = pixels.begin};
-      DescribeTile(args, block.begin + pixels.begin, work, tile);
+      DescribeTile(args, work, at, tile);
       segments += tile.num_segments;
     }
     int64_t channel = 0;
@@ -133,7 +142,7 @@ class DirectConv : public Conv {
         const bool last = p + 1 == static_cast<int64_t>(panels_.vectors.size());
         const auto* next =
             reinterpret_cast<const char*>(weights + (last ? 0 : k_ * width));
-        tile_args.prefetch_stride = last ? 0 : (width * 4 + tiles - 1) / tiles;
+        tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);
         for (int64_t t = 0; t < tiles; ++t) {
           const Tile& tile = work.tiles[t];
           tile_args.src = work.src + tile.first_segment * panels_.rows;
@@ -142,7 +151,8 @@ class DirectConv : public Conv {
           tile_args.dst = work.dst + tile.first_pixel;
           tile_args.residual =
               args.residual == nullptr ? nullptr : work.residual + tile.first_pixel;
-          tile_args.prefetch = next + t * k_ * tile_args.prefetch_stride;
+          tile_args.prefetch =
+              next + t * (k_ / kPrefetchSteps) * tile_args.prefetch_stride;
           table_.tile[vectors][tile.rows](tile_args);
         }
       }
@@ -151,52 +161,91 @@ class DirectConv : public Conv {
     }
   }
 
-  // Where the pixels of a tile lie, and what of the image they read.
-  void DescribeTile(const ConvArgs& args, int64_t pixel, const Work& work,
+  // An output pixel.
+  struct Position {
+    int64_t image, y, x;
+  };
+
+  Position PositionOf(int64_t pixel) const {
+    const int64_t image = pixel / (shape_.dst_h * shape_.dst_w);
+    const int64_t rest = pixel % (shape_.dst_h * shape_.dst_w);
+    if (by_columns_) return {image, rest % shape_.dst_h, rest / shape_.dst_h};
+    return {image, rest / shape_.dst_w, rest % shape_.dst_w};
+  }
+
+  void Advance(Position& at) const {
+    int64_t& inner = by_columns_ ? at.y : at.x;
+    int64_t& outer = by_columns_ ? at.x : at.y;
+    if (++inner < (by_columns_ ? shape_.dst_h : shape_.dst_w)) return;
+    inner = 0;
+    if (++outer < (by_columns_ ? shape_.dst_w : shape_.dst_h)) return;
+    outer = 0;
+    ++at.image;
+  }
+
+  // Where the pixels of a tile lie, from `at` on, and what of the image they read.
+  void DescribeTile(const ConvArgs& args, const Work& work, Position& at,
                     Tile& tile) const {
+    if (pointwise_) {
+      DescribePointwiseTile(args, work, at, tile);
+      return;
+    }
     const float* base[kMaxTileRows];  // of the pixel's image
     int64_t top[kMaxTileRows], left[kMaxTileRows];
     bool inside = true;  // all taps along the width, for all rows
-    for (int i = 0; i < tile.rows; ++i) {
-      const int64_t m = pixel + i;
-      const int64_t image = m / (shape_.dst_h * shape_.dst_w);
-      const int64_t in_image = m % (shape_.dst_h * shape_.dst_w);
-      const int64_t y = by_columns_ ? in_image % shape_.dst_h : in_image / shape_.dst_w;
-      const int64_t x = by_columns_ ? in_image / shape_.dst_h : in_image % shape_.dst_w;
-      const int64_t at = (image * shape_.dst_h + y) * shape_.dst_w + x;
-      base[i] = args.src + image * shape_.src_h * shape_.src_w * shape_.src_pitch;
-      top[i] = y * shape_.stride_h - shape_.pad_top;
-      left[i] = x * shape_.stride_w - shape_.pad_left;
+    for (int i = 0; i < tile.rows; ++i, Advance(at)) {
+      base[i] = args.src + at.image * shape_.src_h * shape_.src_w * shape_.src_pitch;
+      top[i] = at.y * shape_.stride_h - shape_.pad_top;
+      left[i] = at.x * shape_.stride_w - shape_.pad_left;
       inside &= left[i] >= 0 && left[i] + shape_.kernel_w <= shape_.src_w;
-      work.dst[tile.first_pixel + i] = args.dst + at * shape_.dst_pitch;
-      if (args.residual != nullptr) {
-        work.residual[tile.first_pixel + i] = args.residual + at * shape_.residual_pitch;
-      }
+      PlaceResult(args, work, (at.image * shape_.dst_h + at.y) * shape_.dst_w + at.x,
+                  tile.first_pixel + i);
     }
     const bool merge = rows_merge_ && inside;
     const int64_t columns = merge ? 1 : shape_.kernel_w;
-    const int64_t run = merge ? shape_.kernel_w * shape_.src_c : shape_.src_c;
+    const auto run =
+        static_cast<int32_t>(merge ? shape_.kernel_w * shape_.src_c : shape_.src_c);
+    // The pointers of a segment follow those of the one before.
+    const float** src = work.src + tile.first_segment * panels_.rows;
     for (int64_t ky = 0; ky < shape_.kernel_h; ++ky) {
       for (int64_t kx = 0; kx < columns; ++kx) {
-        const int64_t segment = tile.first_segment + tile.num_segments;
-        // The pointers of a segment follow those of the one before.
-        const float** src = work.src + tile.first_segment * panels_.rows +
-                            int64_t{tile.num_segments} * tile.rows;
         bool any = false;
         for (int i = 0; i < tile.rows; ++i) {
           const int64_t y = top[i] + ky * shape_.dilation_h;
           const int64_t x = left[i] + kx * shape_.dilation_w;
-          const bool there = y >= 0 && y < shape_.src_h && x >= 0 && x < shape_.src_w;
+          // As unsigned numbers, what is negative is too large.
+          const bool there =
+              static_cast<uint64_t>(y) < src_h_ && static_cast<uint64_t>(x) < src_w_;
           src[i] =
               there ? base[i] + (y * shape_.src_w + x) * shape_.src_pitch : zeros_.data();
           any |= there;
         }
         if (!any) continue;
-        work.segments[segment] = {
-            static_cast<int32_t>((ky * shape_.kernel_w + kx) * shape_.src_c),
-            static_cast<int32_t>(run)};
-        ++tile.num_segments;
+        work.segments[tile.first_segment + tile.num_segments++] = {
+            static_cast<int32_t>((ky * shape_.kernel_w + kx) * shape_.src_c), run};
+        src += tile.rows;
       }
+    }
+  }
+
+  // One tap, and pixels of the image and of the result in the same order.
+  void DescribePointwiseTile(const ConvArgs& args, const Work& work, Position& at,
+                             Tile& tile) const {
+    const float** src = work.src + tile.first_segment * panels_.rows;
+    const int64_t first = (at.image * shape_.dst_h + at.y) * shape_.dst_w + at.x;
+    for (int i = 0; i < tile.rows; ++i, Advance(at)) {
+      src[i] = args.src + (first + i) * shape_.src_pitch;
+      PlaceResult(args, work, first + i, tile.first_pixel + i);
+    }
+    work.segments[tile.first_segment] = {0, static_cast<int32_t>(shape_.src_c)};
+    tile.num_segments = 1;
+  }
+
+  void PlaceResult(const ConvArgs& args, const Work& work, int64_t pixel,
+                   int64_t index) const {
+    work.dst[index] = args.dst + pixel * shape_.dst_pitch;
+    if (args.residual != nullptr) {
+      work.residual[index] = args.residual + pixel * shape_.residual_pitch;
     }
   }
 
@@ -207,6 +256,8 @@ class DirectConv : public Conv {
   int64_t block_ = 0;  // pixels
   bool rows_merge_ = false;
   bool by_columns_ = false;
+  bool pointwise_ = false;
+  uint64_t src_h_, src_w_;  // as unsigned numbers
   Panels panels_;
   Grid grid_;
   size_t thread_bytes_ = 0;

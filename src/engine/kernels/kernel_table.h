@@ -33,24 +33,34 @@ struct TileArgs {
   float low = 0, high = 0;                 // clamp; NaN stays NaN
   // Fetched into the second level cache on the way: the weights that come next.
   const char* prefetch = nullptr;
-  int64_t prefetch_stride = 0;  // bytes for each k
+  int64_t prefetch_stride = 0;  // bytes for each kPrefetchSteps of k
 };
 using TileFn = void (*)(const TileArgs&);
+constexpr int kPrefetchSteps = 8;
+
+constexpr int kDepthwisePixels = 6;  // of one call, at most
 
 // dst[pixel][c] = clamp(bias[c] + sum_tap src[tap][pixel][c] * weights[tap][c]
 //                       + residual[pixel][c])
+// for pixels of one line whose taps lie in memory at even distances: `rows` points to
+// the first tap of the first pixel in each line that is inside the image.
 struct DepthwiseArgs {
-  const float* const* src = nullptr;  // [tap][pixel]
-  int taps = 0;
-  const float* weights = nullptr;          // [tap][channels]
-  const float* bias = nullptr;             // [channels]
-  float* const* dst = nullptr;             // by pixel
-  const float* const* residual = nullptr;  // by pixel; null: none
+  const float* const* rows = nullptr;
+  const int32_t* first_taps = nullptr;  // by row: the weights of its first tap
+  int num_rows = 0;
+  int columns = 0;                 // taps of a row
+  int64_t column_stride = 0;       // floats from tap to tap
+  int64_t pixel_stride = 0;        // floats from pixel to pixel
+  const float* weights = nullptr;  // [tap][weights_pitch]
+  int64_t weights_pitch = 0;
+  const float* bias = nullptr;
+  float* dst = nullptr;
+  int64_t dst_stride = 0;
+  const float* residual = nullptr;  // null: none
+  int64_t residual_stride = 0;
   int channels = 0;
   float low = 0, high = 0;
 };
-using DepthwiseFn = void (*)(const DepthwiseArgs&);
-constexpr int kDepthwisePixels = 6;  // of one call, at most
 
 // Maximum or mean over the pixels of a window.
 struct PoolArgs {
@@ -79,7 +89,7 @@ struct WinogradOutputArgs {
   float low = 0, high = 0;
 };
 
-// F(m x m', r x r'): how many outputs by which filter; see winograd.h.
+// F(m x m', r x r'): how many outputs by which filter; see winograd_matrices.h.
 enum class WinogradKind { kF4x4_3x3, kF6_7, kF4_7, kF4_3 };
 constexpr int kWinogradKinds = 4;
 
@@ -93,7 +103,10 @@ struct KernelTable {
   int max_rows[kMaxPanelVectors + 1] = {};
   double fma_per_cycle = 2;
   TileFn tile[kMaxPanelVectors + 1][kMaxTileRows + 1] = {};  // by vectors and rows
-  DepthwiseFn depthwise[kDepthwisePixels + 1] = {};          // by pixels
+  void (*depthwise[kDepthwisePixels + 1])(const DepthwiseArgs&) = {};  // by pixels
+  // Copies `channels` of each pixel, which are `pitch` floats apart, to a dense line.
+  void (*copy_line)(const float* src, int64_t pitch, int64_t pixels, int channels,
+                    float* dst) = nullptr;
   PoolFn max_pool = nullptr;
   PoolFn mean_pool = nullptr;
   void (*winograd_input[kWinogradKinds])(const WinogradInputArgs&) = {};

@@ -29,22 +29,28 @@ void Tile(const TileArgs& args) {
     const float* row[ROWS];
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) row[i] = src[i];
-    const int64_t count = args.segments[s].count;
-#pragma GCC unroll 1
-    for (int64_t k = 0; k < count; ++k) {
+    const auto step = [&](int64_t k) ORIEL_ALWAYS_INLINE_LAMBDA {
       Vec w[VECTORS];
 #pragma GCC unroll 4
       for (int j = 0; j < VECTORS; ++j) w[j] = Load(weights + j * kLanes);
       weights += kWidth;
-      _mm_prefetch(prefetch, _MM_HINT_T1);
-      prefetch += args.prefetch_stride;
 #pragma GCC unroll 16
       for (int i = 0; i < ROWS; ++i) {
         const Vec x = Set1(row[i][k]);
 #pragma GCC unroll 4
         for (int j = 0; j < VECTORS; ++j) sum[i][j] = Fma(x, w[j], sum[i][j]);
       }
+    };
+    const int64_t count = args.segments[s].count;
+    int64_t k = 0;
+    for (; k + kPrefetchSteps <= count; k += kPrefetchSteps) {
+      _mm_prefetch(prefetch, _MM_HINT_T1);
+      prefetch += args.prefetch_stride;
+#pragma GCC unroll 1
+      for (int64_t i = 0; i < kPrefetchSteps; ++i) step(k + i);
     }
+#pragma GCC unroll 1
+    for (; k < count; ++k) step(k);
   }
   const Vec low = Set1(args.low), high = Set1(args.high);
   if (args.channels == kWidth) {
@@ -101,27 +107,54 @@ ORIEL_ALWAYS_INLINE void ForChannels(int channels, const Body& body) {
   }
 }
 
+// Pixel i of up to six is at base + i * stride, which two bases and the addresses'
+// scales give without a pointer for each.
 template <int PIXELS>
 void Depthwise(const DepthwiseArgs& args) {
+  static_assert(PIXELS <= 6);
   const Vec low = Set1(args.low), high = Set1(args.high);
+  const int64_t step = args.pixel_stride, columns = args.columns;
+  const int64_t column_stride = args.column_stride, weights_pitch = args.weights_pitch;
+  const int64_t dst_stride = args.dst_stride;
+  const float* const residual = args.residual;
   ForChannels(args.channels, [&](int c, auto load, auto store) {
     Vec sum[PIXELS];
     const Vec bias = load(args.bias + c);
 #pragma GCC unroll 8
     for (int i = 0; i < PIXELS; ++i) sum[i] = bias;
-    const float* const* src = args.src;
-    const float* weights = args.weights + c;
-    for (int tap = 0; tap < args.taps; ++tap, src += PIXELS, weights += args.channels) {
-      const Vec w = load(weights);
+    for (int row = 0; row < args.num_rows; ++row) {
+      const float* near = args.rows[row] + c;
+      const float* far = near + 3 * step;
+      const float* weights = args.weights + args.first_taps[row] * weights_pitch + c;
+#pragma GCC unroll 1
+      for (int64_t column = 0; column < columns; ++column) {
+        const Vec w = load(weights);
 #pragma GCC unroll 8
-      for (int i = 0; i < PIXELS; ++i) sum[i] = Fma(load(src[i] + c), w, sum[i]);
+        for (int i = 0; i < PIXELS; ++i) {
+          sum[i] = Fma(load(i < 3 ? near + i * step : far + (i - 3) * step), w, sum[i]);
+        }
+        near += column_stride;
+        far += column_stride;
+        weights += weights_pitch;
+      }
     }
+    float* dst = args.dst + c;
 #pragma GCC unroll 8
     for (int i = 0; i < PIXELS; ++i) {
-      if (args.residual != nullptr) sum[i] = Add(sum[i], load(args.residual[i] + c));
-      store(args.dst[i] + c, Clamp(sum[i], low, high));
+      if (residual != nullptr) {
+        sum[i] = Add(sum[i], load(residual + i * args.residual_stride + c));
+      }
+      store(dst + i * dst_stride, Clamp(sum[i], low, high));
     }
   });
+}
+
+inline void CopyLine(const float* src, int64_t pitch, int64_t pixels, int channels,
+                     float* dst) {
+  for (int64_t i = 0; i < pixels; ++i, src += pitch, dst += channels) {
+    ForChannels(channels,
+                [&](int c, auto load, auto store) { store(dst + c, load(src + c)); });
+  }
 }
 
 template <bool MAX>
@@ -328,6 +361,7 @@ constexpr KernelTable MakeTable(const char* name, double fma_per_cycle) {
   AddPanel<3>(table);
   if constexpr (kRegisters == 32) AddPanel<4>(table);
   AddDepthwise<kDepthwisePixels>(table);
+  table.copy_line = CopyLine;
   table.max_pool = Pool<true>;
   table.mean_pool = Pool<false>;
   constexpr int kSquare = static_cast<int>(WinogradKind::kF4x4_3x3);

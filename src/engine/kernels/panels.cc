@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace oriel::engine::kernels {
 namespace {
@@ -57,19 +58,19 @@ TilePlan PlanTiles(int64_t pixels, int64_t channels, int threads,
                    const KernelTable& table) {
   const int64_t vectors = (channels + table.lanes - 1) / table.lanes;
   TilePlan best;
-  double best_cost = -1;
+  double best_cost = std::numeric_limits<double>::infinity();
   for (int most = kMaxPanelVectors; most >= 1; --most) {
     if (table.max_rows[most] == 0) continue;
-    Panels panels{.rows = table.max_rows[most],
-                  .vectors = Cut(vectors, most),
-                  .lanes = table.lanes};
+    Panels panels{.vectors = Cut(vectors, most), .lanes = table.lanes};
+    panels.rows = table.max_rows[panels.vectors.front()];  // the widest comes first
     for (int by_panels = 1; by_panels <= threads; ++by_panels) {
       if (threads % by_panels != 0) continue;
       const Grid grid{.pixels = threads / by_panels, .panels = by_panels};
-      const double cost = Cost(pixels, panels, grid, table);
       // Sharing out pixels lets each thread read less of the image: not given up for
       // a little.
-      if (best_cost < 0 || cost < best_cost * 0.98) {
+      const double cost =
+          Cost(pixels, panels, grid, table) * (by_panels == 1 ? 1.0 : 1.03);
+      if (cost < best_cost) {
         best_cost = cost;
         best = {panels, grid};
       }

@@ -32,6 +32,12 @@ struct TilePlan {
 TilePlan PlanTiles(int64_t pixels, int64_t channels, int threads,
                    const KernelTable& table);
 
+// TileArgs::prefetch_stride with which all tiles together fetch a panel.
+inline int64_t PrefetchStride(int64_t width, int64_t tiles) {
+  return (width * kPrefetchSteps * static_cast<int64_t>(sizeof(float)) + tiles - 1) /
+         tiles;
+}
+
 // [k][channels] as [panel][k][width], zeros behind the last channel.
 void PackPanels(const Panels& panels, int64_t k, int64_t channels, const float* weights,
                 float* packed);

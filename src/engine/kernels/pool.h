@@ -16,7 +16,8 @@ class Pool {
   virtual const char* name() const = 0;
   virtual size_t scratch_bytes() const = 0;  // of all threads
   // The share of `thread`, as Conv::Run.
-  virtual void Run(const float* src, float* dst, std::byte* scratch, int thread) const = 0;
+  virtual void Run(const float* src, float* dst, std::byte* scratch,
+                   int thread) const = 0;
 };
 
 std::unique_ptr<Pool> MakePool(const ConvShape& shape, bool mean, int threads,

@@ -18,6 +18,7 @@
 #endif
 
 #define ORIEL_ALWAYS_INLINE inline __attribute__((always_inline))
+#define ORIEL_ALWAYS_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace oriel::engine::kernels::ORIEL_ISA {
 

@@ -220,12 +220,13 @@ class WinogradConv : public Conv {
         const bool last = point + 1 == points_ && p + 1 == slice.panels.end;
         const auto* next =
             reinterpret_cast<const char*>(weights + (last ? 0 : k * width));
-        tile_args.prefetch_stride = last ? 0 : (width * 4 + tiles - 1) / tiles;
+        tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);
         for (int64_t t = 0; t < tiles; ++t) {
           const Range rows = Share(size, t, tiles);
           tile_args.src = work.src + point * block_ + rows.begin;
           tile_args.dst = work.dst + point * block_ + rows.begin;
-          tile_args.prefetch = next + t * k * tile_args.prefetch_stride;
+          tile_args.prefetch =
+              next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
           table_.tile[vectors][rows.end - rows.begin](tile_args);
         }
       }

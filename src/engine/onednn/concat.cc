@@ -10,6 +10,15 @@ using dnnl::memory;
 
 absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op) {
   const Shape& dst_shape = lowering.shape(op.outputs[0]);
+  if (lowering.own_kernels() != nullptr && dst_shape.rank() == 4 &&
+      op.attrs_as<ConcatAttrs>().axis == 3) {
+    const Located whole = lowering.ReserveConcat(op.outputs[0]);
+    for (size_t i = 0; i < op.inputs.size(); ++i) {
+      RETURN_IF_ERROR(lowering.FillSlice(op, static_cast<int>(i), whole));
+    }
+    lowering.DefineIn(op.outputs[0], whole.slot, whole.desc);
+    return true;
+  }
   const int axis = Lowering::LogicalAxis(dst_shape, op.attrs_as<ConcatAttrs>().axis);
   std::vector<memory::desc> descs;
   std::vector<std::pair<PrimitiveArg, SlotId>> inputs;

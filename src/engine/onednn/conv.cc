@@ -32,6 +32,8 @@ Filter Describe(const ConvAttrs& attrs, const Shape& filter) {
 
 absl::StatusOr<bool> LowerConv(Lowering& lowering, const Op& op) {
   if (lowering.value(op.inputs[1]).constant == nullptr) return false;
+  ASSIGN_OR_RETURN(const bool own, LowerOwnConv(lowering, op));
+  if (own) return true;
   const auto& attrs = op.attrs_as<ConvAttrs>();
   const WindowAxis &h = attrs.window.h, &w = attrs.window.w;
   const Shape& dst_shape = lowering.shape(op.outputs[0]);

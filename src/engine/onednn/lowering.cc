@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/ops.h"
+#include "engine/ops/array_ops.h"
 #include "engine/weight_store.h"
 
 namespace oriel::engine::onednn {
@@ -15,6 +16,10 @@ using dnnl::memory;
 // are blocked by 16 in the same way.
 bool UseChannelsLast(ActivationLayout layout) {
   return layout == ActivationLayout::kChannelsLast;
+}
+
+const kernels::KernelTable* OwnKernels(const PlanOptions& options) {
+  return options.backend == Backend::kNative ? kernels::FindKernelTable() : nullptr;
 }
 
 // Says all of a layout: part of the key of packed constants.
@@ -32,6 +37,15 @@ std::string DescKey(const memory::desc& desc) {
   return key;
 }
 
+// Whose inputs can lie in slices of its result.
+bool IsConcatOfChannels(const Ir& ir, const Op& op) {
+  const auto* attrs = dynamic_cast<const ConcatAttrs*>(op.attrs.get());
+  if (attrs == nullptr || attrs->pack) return false;
+  const Value& value = ir.values[op.outputs[0]];
+  return attrs->axis == 3 && value.shape.rank() == 4 && value.shape.elements() > 0 &&
+         value.dtype == DType::kFloat32;
+}
+
 void ExecuteReorder(const memory::desc& from_desc, const void* from,
                     const memory::desc& to_desc, void* to) {
   memory src(from_desc, CpuEngine(), const_cast<void*>(from));
@@ -43,10 +57,19 @@ void ExecuteReorder(const memory::desc& from_desc, const void* from,
 
 }  // namespace
 
-Lowering::Lowering(const Ir& ir, const PlanOptions& options, WeightStore& weights)
-    : ir_(ir), weights_(weights), channels_last_(UseChannelsLast(options.layout)) {
+Lowering::Lowering(const Ir& ir, const PlanOptions& options, int threads,
+                   WeightStore& weights)
+    : ir_(ir),
+      options_(options),
+      weights_(weights),
+      own_kernels_(OwnKernels(options)),
+      channels_last_(own_kernels_ != nullptr || UseChannelsLast(options.layout)),
+      threads_(threads) {
   located_.resize(ir.values.size());
   reads_left_ = ir.CountUses();
+  slices_.resize(ir.values.size());
+  reserved_.resize(ir.values.size());
+  if (own_kernels_ != nullptr) PlanSlices();
 }
 
 memory::dims Lowering::LogicalDims(const Shape& shape) {
@@ -121,6 +144,7 @@ absl::StatusOr<Located> Lowering::Get(ValueId id) {
     ASSIGN_OR_RETURN(const SlotId slot, AddPlainConstant(value(id), weights_, program_));
     located_[id].push_back({slot, PlainDesc(shape(id))});
   }
+  if (!IsWhole(located_[id].front())) return Get(id, PlainDesc(shape(id)));
   return located_[id].front();
 }
 
@@ -223,9 +247,8 @@ void Lowering::AddKernel(const Op& op, std::shared_ptr<const Kernel> kernel,
   program_.AddStep(op.name, std::move(kernel), std::move(inputs), std::move(outputs));
 }
 
-Located Lowering::Reorder(const std::string& name, const Located& from,
-                          const memory::desc& wanted) {
-  const Located to{program_.AddSlot(wanted.get_size()), wanted};
+void Lowering::AddReorder(const std::string& name, const Located& from,
+                          const Located& to) {
   const dnnl::reorder::primitive_desc desc(CpuEngine(), from.desc, CpuEngine(), to.desc,
                                            NewAttr());
   program_.AddStep(name,
@@ -234,7 +257,108 @@ Located Lowering::Reorder(const std::string& name, const Located& from,
                        std::vector<PrimitiveArg>{{DNNL_ARG_FROM, from.desc}},
                        std::vector<PrimitiveArg>{{DNNL_ARG_TO, to.desc}}),
                    {from.slot}, {to.slot});
+}
+
+Located Lowering::Reorder(const std::string& name, const Located& from,
+                          const memory::desc& wanted) {
+  const Located to{program_.AddSlot(wanted.get_size()), wanted};
+  AddReorder(name, from, to);
   return to;
+}
+
+absl::StatusOr<SlotId> Lowering::AddPacked(
+    const std::string& key, size_t bytes,
+    const std::function<absl::Status(std::span<uint8_t>)>& fill) {
+  ASSIGN_OR_RETURN(Tensor packed, weights_.GetOrCreate(key, bytes, fill));
+  return program_.AddConstant(std::move(packed));
+}
+
+// Our own kernels write into slices of wider images, so that a concatenation of
+// channels finds its inputs in place. A value that several read goes into the first.
+void Lowering::PlanSlices() {
+  std::vector<bool> own(ir_.values.size(), false);  // written by kernels of our own
+  for (const Op& op : ir_.ops) {
+    const std::string_view type = op.type->name;
+    const bool concat = IsConcatOfChannels(ir_, op);
+    if (concat) {
+      int64_t channel = 0;
+      for (const ValueId id : op.inputs) {
+        if (own[id] && slices_[id].concat == kNoValue) {
+          slices_[id] = {op.outputs[0], channel};
+        }
+        channel += shape(id).dim(3);
+      }
+    }
+    if (concat || type == "Conv2D" || type == "DepthwiseConv2dNative" ||
+        type == "MaxPool" || type == "AvgPool") {
+      own[op.outputs[0]] = true;
+    }
+  }
+}
+
+bool Lowering::IsWhole(const Located& located) const {
+  const auto& data = located.desc.data;
+  if (own_kernels_ == nullptr || data.ndims != 4) return true;
+  return data.offset0 == 0 && data.format_desc.blocking.strides[3] <= data.dims[1];
+}
+
+Located Lowering::ReserveConcat(ValueId id) {
+  Located& reserved = reserved_[id];
+  if (reserved.slot < 0) {
+    const memory::desc plain = PlainDesc(shape(id));
+    reserved = slices_[id].concat != kNoValue
+                   ? SliceOf(id)
+                   : Located{program_.AddSlot(plain.get_size()), plain};
+  }
+  return reserved;
+}
+
+Located Lowering::SliceOf(ValueId id) {
+  const Located whole = ReserveConcat(slices_[id].concat);
+  return {whole.slot, whole.desc.submemory_desc(LogicalDims(shape(id)),
+                                                {0, slices_[id].channel, 0, 0})};
+}
+
+absl::Status Lowering::FillSlice(const Op& concat, int index, const Located& whole) {
+  int64_t channel = 0;
+  for (int i = 0; i < index; ++i) channel += shape(concat.inputs[i]).dim(3);
+  const ValueId id = concat.inputs[index];
+  const Located slice{
+      whole.slot, whole.desc.submemory_desc(LogicalDims(shape(id)), {0, channel, 0, 0})};
+  for (const Located& located : located_[id]) {
+    if (located.slot == slice.slot && located.desc == slice.desc) return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Located src, Get(id));
+  AddReorder(concat.name, src, slice);
+  return absl::OkStatus();
+}
+
+ImageView Lowering::ViewOf(const Located& located) {
+  const auto& data = located.desc.data;
+  return {.slot = located.slot,
+          .offset = static_cast<size_t>(data.offset0) * sizeof(float),
+          .pitch = data.format_desc.blocking.strides[3]};
+}
+
+absl::StatusOr<ImageView> Lowering::GetImage(ValueId id) {
+  if (located_[id].empty()) {
+    ASSIGN_OR_RETURN(const Located located, Get(id));
+    return ViewOf(located);
+  }
+  return ViewOf(located_[id].front());
+}
+
+ImageView Lowering::DefineImage(ValueId id, const ImageView* overwrite) {
+  if (slices_[id].concat != kNoValue) {
+    const Located slice = SliceOf(id);
+    DefineIn(id, slice.slot, slice.desc);
+  } else if (overwrite != nullptr && overwrite->offset == 0 &&
+             overwrite->pitch == shape(id).dim(3) && CanOverwrite(overwrite->slot)) {
+    DefineIn(id, overwrite->slot, PlainDesc(shape(id)));
+  } else {
+    Define(id, PlainDesc(shape(id)));
+  }
+  return ViewOf(located_[id].front());
 }
 
 absl::Status Lowering::LowerReshape(const Op& op) {
@@ -316,8 +440,8 @@ absl::StatusOr<Program> Lowering::Lower() {
 namespace oriel::engine {
 
 absl::StatusOr<Program> LowerToOneDnn(const Ir& ir, const PlanOptions& options,
-                                      WeightStore& weights) {
-  return onednn::Lowering(ir, options, weights).Lower();
+                                      int threads, WeightStore& weights) {
+  return onednn::Lowering(ir, options, threads, weights).Lower();
 }
 
 }  // namespace oriel::engine

@@ -5,6 +5,7 @@
 // dimensions are described so, all others as they are.
 #pragma once
 
+#include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
 #include <span>
@@ -12,12 +13,20 @@
 #include <vector>
 
 #include "engine/ir.h"
+#include "engine/kernels/kernel_table.h"
 #include "engine/lower.h"
 #include "engine/onednn/primitive_kernel.h"
 #include "engine/plan.h"
 #include "engine/program.h"
 
 namespace oriel::engine::onednn {
+
+// An image [N,H,W,C] for our own kernels.
+struct ImageView {
+  SlotId slot = -1;
+  size_t offset = 0;  // bytes into the slot
+  int64_t pitch = 0;  // floats from one pixel to the next
+};
 
 struct Located {
   SlotId slot = -1;
@@ -26,7 +35,7 @@ struct Located {
 
 class Lowering {
  public:
-  Lowering(const Ir& ir, const PlanOptions& options, WeightStore& weights);
+  Lowering(const Ir& ir, const PlanOptions& options, int threads, WeightStore& weights);
 
   absl::StatusOr<Program> Lower();
 
@@ -37,6 +46,10 @@ class Lowering {
 
   // Images stay [N,H,W,C] between kernels; else kernels choose.
   bool channels_last() const { return channels_last_; }
+  // Our own kernels for this CPU, null: oneDNN's alone; they need channels last.
+  const kernels::KernelTable* own_kernels() const { return own_kernels_; }
+  const PlanOptions& options() const { return options_; }
+  int threads() const { return threads_; }
   // What an image-like value is asked for as: any layout, or channels last.
   dnnl::memory::desc AnyDesc(const Shape& shape) const;
   // Row-major.
@@ -45,12 +58,23 @@ class Lowering {
   // The logical place of a row-major axis.
   static int LogicalAxis(const Shape& shape, int axis);
 
-  // The value as it lies.
+  // The value as it lies, whole.
   absl::StatusOr<Located> Get(ValueId id);
   // The value in this layout, by a reorder step if need be; constants are reordered
   // here and now.
   absl::StatusOr<Located> Get(ValueId id, const dnnl::memory::desc& wanted);
   absl::StatusOr<Located> GetPlain(ValueId id);
+  // An image for our own kernels, which take slices of wider images as they are.
+  absl::StatusOr<ImageView> GetImage(ValueId id);
+  // Where they put their result: a slice of the concatenation that reads it, if one
+  // does. `overwrite`, if not null, is an image of the same shape that the result may
+  // take the place of.
+  ImageView DefineImage(ValueId id, const ImageView* overwrite = nullptr);
+  // The memory of a concatenation's result, of which inputs may already be in place.
+  Located ReserveConcat(ValueId id);
+  // Puts input `index` of a concatenation into its slice, unless it lies there.
+  absl::Status FillSlice(const Op& concat, int index, const Located& whole);
+
   // A constant in the layout `wanted`, when `plain` describes its row-major bytes.
   absl::StatusOr<SlotId> PackConstant(ValueId id, const dnnl::memory::desc& plain,
                                       const dnnl::memory::desc& wanted);
@@ -75,9 +99,16 @@ class Lowering {
   void AddKernel(const Op& op, std::shared_ptr<const Kernel> kernel,
                  std::vector<SlotId> inputs, std::vector<SlotId> outputs);
 
+  // A step that copies from one place into another.
+  void AddReorder(const std::string& name, const Located& from, const Located& to);
   // A step that copies into a new slot of the layout `wanted`.
   Located Reorder(const std::string& name, const Located& from,
                   const dnnl::memory::desc& wanted);
+
+  // Constants of our own kernels: kept under `key`, made by `fill`.
+  absl::StatusOr<SlotId> AddPacked(
+      const std::string& key, size_t bytes,
+      const std::function<absl::Status(std::span<uint8_t>)>& fill);
 
   // Attributes every primitive has: scratch memory is ours.
   static dnnl::primitive_attr NewAttr();
@@ -94,12 +125,27 @@ class Lowering {
   absl::Status LowerReshape(const Op& op);
   absl::Status LowerByReference(const Op& op);
 
+  // The place that ReserveConcat keeps for a value in a concatenation.
+  struct Slice {
+    ValueId concat = kNoValue;
+    int64_t channel = 0;  // the first
+  };
+  void PlanSlices();
+  bool IsWhole(const Located& located) const;
+  static ImageView ViewOf(const Located& located);
+  Located SliceOf(ValueId id);
+
   const Ir& ir_;
+  const PlanOptions& options_;
   WeightStore& weights_;
+  const kernels::KernelTable* own_kernels_;
   bool channels_last_;
+  int threads_;
   Program program_;
   std::vector<std::vector<Located>> located_;  // by value: the own place, then copies
   std::vector<int> reads_left_;                // by value, of operations not lowered yet
+  std::vector<Slice> slices_;                  // by value
+  std::vector<Located> reserved_;              // by value: of concatenations
 };
 
 }  // namespace oriel::engine::onednn

@@ -3,10 +3,8 @@
 #pragma once
 
 #include "base/status.h"
-
-namespace oriel::engine {
-struct Op;
-}
+#include "engine/ir.h"
+#include "engine/ops/window.h"
 
 namespace oriel::engine::onednn {
 
@@ -22,5 +20,12 @@ absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerReduce(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerFakeQuantize(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op);
+
+// The same by our own kernels; false: not in this form, or there are none for this CPU.
+absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op);
+absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op);
+// Pools the first input into the value `dst`, of any shape with as many elements.
+absl::StatusOr<bool> LowerOwnPool(Lowering& lowering, const Op& op, const Window& window,
+                                  bool mean, ValueId dst);
 
 }  // namespace oriel::engine::onednn

@@ -65,7 +65,11 @@ absl::StatusOr<bool> LowerInnerProduct(Lowering& lowering, const Op& op) {
 absl::StatusOr<bool> LowerMatMul(Lowering& lowering, const Op& op) {
   const auto& attrs = op.attrs_as<MatMulAttrs>();
   const bool packed = lowering.value(op.inputs[1]).constant != nullptr;
-  if (packed && !attrs.transpose_a) return LowerInnerProduct(lowering, op);
+  if (packed && !attrs.transpose_a) {
+    ASSIGN_OR_RETURN(const bool own, LowerOwnMatMul(lowering, op));
+    if (own) return true;
+    return LowerInnerProduct(lowering, op);
+  }
   const int64_t m = attrs.m, n = attrs.n, k = attrs.k;
   const memory::desc a({m, k}, kF32,
                        attrs.transpose_a ? memory::dims{1, m} : memory::dims{k, 1});

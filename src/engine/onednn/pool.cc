@@ -36,6 +36,9 @@ absl::StatusOr<Located> AddPool(Lowering& lowering, const Op& op, const Window& 
 
 absl::StatusOr<bool> LowerPool(Lowering& lowering, const Op& op) {
   const auto& attrs = op.attrs_as<PoolAttrs>();
+  ASSIGN_OR_RETURN(const bool own, LowerOwnPool(lowering, op, attrs.window, attrs.average,
+                                                op.outputs[0]));
+  if (own) return true;
   ASSIGN_OR_RETURN(const Located dst, AddPool(lowering, op, attrs.window, attrs.average,
                                               lowering.shape(op.outputs[0])));
   (void)dst;
@@ -53,9 +56,12 @@ absl::StatusOr<bool> LowerReduce(Lowering& lowering, const Op& op) {
   Window window;
   window.h = {.size = src.dim(1), .src = src.dim(1), .dst = 1};
   window.w = {.size = src.dim(2), .src = src.dim(2), .dst = 1};
+  const Shape& out_shape = lowering.shape(op.outputs[0]);
+  ASSIGN_OR_RETURN(const bool own,
+                   LowerOwnPool(lowering, op, window, /*mean=*/true, op.outputs[0]));
+  if (own) return true;
   ASSIGN_OR_RETURN(const Located dst,
                    AddPool(lowering, op, window, /*average=*/true, dst_shape));
-  const Shape& out_shape = lowering.shape(op.outputs[0]);
   if (out_shape == dst_shape) return true;
   const Located plain = lowering.Reorder(op.name, dst, Lowering::PlainDesc(dst_shape));
   lowering.DefineIn(op.outputs[0], plain.slot, Lowering::PlainDesc(out_shape));

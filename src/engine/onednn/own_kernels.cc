@@ -1,0 +1,316 @@
+// Lowerings to our own kernels (engine/kernels).
+
+#include <cmath>
+#include <utility>
+
+#include "engine/kernels/conv.h"
+#include "engine/kernels/pool.h"
+#include "engine/onednn/lowering.h"
+#include "engine/onednn/lowerings.h"
+#include "engine/ops/conv.h"
+#include "engine/ops/matmul.h"
+
+namespace oriel::engine::onednn {
+namespace {
+
+using kernels::Conv;
+using kernels::ConvShape;
+using kernels::WinogradKind;
+
+template <typename T>
+T* At(void* memory, size_t offset) {
+  return reinterpret_cast<T*>(static_cast<std::byte*>(memory) + offset);
+}
+
+// Inputs: image, packed weights, residual if there is one.
+class ConvKernel : public Kernel {
+ public:
+  ConvKernel(std::unique_ptr<const Conv> conv, const ImageView& src,
+             const std::optional<ImageView>& residual, const ImageView& dst, float low,
+             float high)
+      : conv_(std::move(conv)),
+        src_(src.offset),
+        dst_(dst.offset),
+        low_(low),
+        high_(high) {
+    if (residual) residual_ = residual->offset;
+  }
+
+  std::string_view implementation() const override { return conv_->name(); }
+  size_t scratch_bytes() const override { return conv_->scratch_bytes(); }
+
+  absl::Status Run(const KernelArgs& args) const override {
+    const kernels::ConvArgs conv_args{
+        .src = At<const float>(args.inputs[0], src_),
+        .weights = static_cast<const float*>(args.inputs[1]),
+        .residual = residual_ ? At<const float>(args.inputs[2], *residual_) : nullptr,
+        .dst = At<float>(args.outputs[0], dst_),
+        .scratch = static_cast<std::byte*>(args.scratch),
+        .low = low_,
+        .high = high_};
+    args.threads->Run([&](int thread) { conv_->Run(conv_args, thread); });
+    return absl::OkStatus();
+  }
+
+ private:
+  std::unique_ptr<const Conv> conv_;
+  size_t src_, dst_;  // offsets
+  std::optional<size_t> residual_;
+  float low_, high_;
+};
+
+class PoolKernel : public Kernel {
+ public:
+  PoolKernel(std::unique_ptr<const kernels::Pool> pool, const ImageView& src,
+             const ImageView& dst)
+      : pool_(std::move(pool)), src_(src.offset), dst_(dst.offset) {}
+
+  std::string_view implementation() const override { return pool_->name(); }
+  size_t scratch_bytes() const override { return pool_->scratch_bytes(); }
+
+  absl::Status Run(const KernelArgs& args) const override {
+    const auto* src = At<const float>(args.inputs[0], src_);
+    auto* dst = At<float>(args.outputs[0], dst_);
+    args.threads->Run([&](int thread) {
+      pool_->Run(src, dst, static_cast<std::byte*>(args.scratch), thread);
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  std::unique_ptr<const kernels::Pool> pool_;
+  size_t src_, dst_;
+};
+
+struct Range {
+  float low = -INFINITY, high = INFINITY;
+};
+
+// The activations that are a clamp.
+std::optional<Range> ClampOf(const Epilogue& epilogue) {
+  if (!epilogue.activation) return Range{};
+  switch (epilogue.activation->kind) {
+    case UnaryKind::kRelu:
+      return Range{0, INFINITY};
+    case UnaryKind::kRelu6:
+      return Range{0, 6};
+    default:
+      return std::nullopt;
+  }
+}
+
+// Multiply-adds of one vector lane, and as much for each load and store of the
+// transforms, which run at the speed of the caches.
+double WinogradCost(const ConvShape& s, WinogradKind kind) {
+  struct Numbers {
+    int64_t outputs, points;
+    double input, output;  // of the transforms, for a channel of a tile
+  };
+  constexpr Numbers kNumbers[kernels::kWinogradKinds] = {
+      {4, 6, 400, 280}, {6, 12, 160, 110}, {4, 10, 115, 80}, {4, 6, 50, 40}};
+  const Numbers& n = kNumbers[static_cast<int>(kind)];
+  const auto along = [&](int64_t taps, int64_t size) {
+    return taps == 1 ? std::pair(size, int64_t{1})
+                     : std::pair((size + n.outputs - 1) / n.outputs, n.points);
+  };
+  const auto [tiles_y, points_y] = along(s.kernel_h, s.dst_h);
+  const auto [tiles_x, points_x] = along(s.kernel_w, s.dst_w);
+  const auto in = static_cast<double>(s.src_c), out = static_cast<double>(s.dst_c);
+  return static_cast<double>(s.batch * tiles_y * tiles_x) *
+         (static_cast<double>(points_y * points_x) * in * out + n.input * in +
+          n.output * out);
+}
+
+double DirectCost(const ConvShape& s) {
+  return static_cast<double>(s.batch * s.dst_h * s.dst_w * s.kernel_h * s.kernel_w *
+                             s.src_c) *
+         static_cast<double>(s.dst_c);
+}
+
+std::unique_ptr<const Conv> ChooseConv(const Lowering& lowering, const ConvShape& shape) {
+  const kernels::KernelTable& table = *lowering.own_kernels();
+  const int threads = lowering.threads();
+  if (lowering.options().precision == Precision::kF32) {
+    constexpr double kWorthIt = 0.9;  // of the direct sums
+    double best = DirectCost(shape) * kWorthIt;
+    std::optional<WinogradKind> choice;
+    for (int i = 0; i < kernels::kWinogradKinds; ++i) {
+      const auto kind = static_cast<WinogradKind>(i);
+      if (!kernels::IsWinograd(shape, kind)) continue;
+      const double cost = WinogradCost(shape, kind);
+      if (cost < best) {
+        best = cost;
+        choice = kind;
+      }
+    }
+    if (choice) return kernels::MakeWinogradConv(shape, *choice, threads, table);
+  }
+  return kernels::MakeDirectConv(shape, threads, table);
+}
+
+// Weights as the convolution reads them, its bias with them.
+absl::StatusOr<SlotId> AddWeights(Lowering& lowering, const Op& op, const Conv& conv,
+                                  bool transpose) {
+  const Value& weights = lowering.value(op.inputs[1]);
+  const Constant* bias = op.epilogue.bias >= 0
+                             ? lowering.value(op.inputs[op.epilogue.bias]).constant.get()
+                             : nullptr;
+  const std::string key =
+      fmt::format("{} {} {} {}", weights.constant->key(), conv.weights_form(),
+                  transpose ? "transposed" : "", bias != nullptr ? bias->key() : "");
+  return lowering.AddPacked(
+      key, conv.packed_floats() * sizeof(float), [&](std::span<uint8_t> bytes) {
+        const Tensor tensor = weights.constant->MakeTensor();
+        std::span<const float> data = tensor.data<float>();
+        std::vector<float> transposed;
+        if (transpose) {  // [n,k] to [k,n]
+          const int64_t n = weights.shape.dim(0), k = weights.shape.dim(1);
+          transposed.resize(data.size());
+          for (int64_t i = 0; i < n; ++i) {
+            for (int64_t j = 0; j < k; ++j) transposed[j * n + i] = data[i * k + j];
+          }
+          data = transposed;
+        }
+        conv.Pack(
+            data,
+            bias != nullptr ? bias->tensor().data<float>() : std::span<const float>(),
+            {reinterpret_cast<float*>(bytes.data()), conv.packed_floats()});
+        return absl::OkStatus();
+      });
+}
+
+}  // namespace
+
+absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
+  const auto& attrs = op.attrs_as<ConvAttrs>();
+  const std::optional<Range> clamp = ClampOf(op.epilogue);
+  const Shape& src_shape = lowering.shape(op.inputs[0]);
+  const Shape& dst_shape = lowering.shape(op.outputs[0]);
+  const bool depthwise = attrs.depthwise && src_shape.dim(3) == dst_shape.dim(3);
+  if (lowering.own_kernels() == nullptr || !clamp || (attrs.depthwise && !depthwise) ||
+      (!attrs.depthwise && attrs.groups != 1)) {
+    return false;
+  }
+  const WindowAxis &h = attrs.window.h, &w = attrs.window.w;
+  ASSIGN_OR_RETURN(const ImageView src, lowering.GetImage(op.inputs[0]));
+  std::optional<ImageView> residual;
+  if (op.epilogue.residual >= 0) {
+    ASSIGN_OR_RETURN(residual, lowering.GetImage(op.inputs[op.epilogue.residual]));
+  }
+  const ImageView dst =
+      lowering.DefineImage(op.outputs[0], residual ? &*residual : nullptr);
+  const ConvShape shape{.batch = src_shape.dim(0),
+                        .src_h = h.src,
+                        .src_w = w.src,
+                        .src_c = src_shape.dim(3),
+                        .dst_h = h.dst,
+                        .dst_w = w.dst,
+                        .dst_c = dst_shape.dim(3),
+                        .kernel_h = h.size,
+                        .kernel_w = w.size,
+                        .stride_h = h.stride,
+                        .stride_w = w.stride,
+                        .dilation_h = h.dilation,
+                        .dilation_w = w.dilation,
+                        .pad_top = h.pad_before,
+                        .pad_left = w.pad_before,
+                        .src_pitch = src.pitch,
+                        .dst_pitch = dst.pitch,
+                        .residual_pitch = residual ? residual->pitch : 0};
+  std::unique_ptr<const Conv> conv =
+      depthwise
+          ? kernels::MakeDepthwiseConv(shape, lowering.threads(), *lowering.own_kernels())
+          : ChooseConv(lowering, shape);
+  ASSIGN_OR_RETURN(const SlotId weights,
+                   AddWeights(lowering, op, *conv, /*transpose=*/false));
+  std::vector<SlotId> inputs = {src.slot, weights};
+  if (residual) inputs.push_back(residual->slot);
+  lowering.AddKernel(op,
+                     std::make_shared<ConvKernel>(std::move(conv), src, residual, dst,
+                                                  clamp->low, clamp->high),
+                     std::move(inputs), {dst.slot});
+  return true;
+}
+
+absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op) {
+  const auto& attrs = op.attrs_as<MatMulAttrs>();
+  const std::optional<Range> clamp = ClampOf(op.epilogue);
+  if (lowering.own_kernels() == nullptr || !clamp) return false;
+  // A product is a convolution of m pixels by one tap.
+  const auto view = [](SlotId slot, int64_t columns) {
+    return ImageView{.slot = slot, .offset = 0, .pitch = columns};
+  };
+  ASSIGN_OR_RETURN(const Located a, lowering.GetPlain(op.inputs[0]));
+  std::optional<ImageView> residual;
+  if (op.epilogue.residual >= 0) {
+    ASSIGN_OR_RETURN(const Located located,
+                     lowering.GetPlain(op.inputs[op.epilogue.residual]));
+    residual = view(located.slot, attrs.n);
+  }
+  const ImageView src = view(a.slot, attrs.k);
+  const SlotId to =
+      lowering.Define(op.outputs[0], Lowering::PlainDesc(Shape{attrs.m, attrs.n}));
+  const ImageView dst = view(to, attrs.n);
+  const ConvShape shape{.src_w = attrs.m,
+                        .src_c = attrs.k,
+                        .dst_w = attrs.m,
+                        .dst_c = attrs.n,
+                        .src_pitch = attrs.k,
+                        .dst_pitch = attrs.n,
+                        .residual_pitch = attrs.n};
+  std::unique_ptr<const Conv> conv =
+      kernels::MakeDirectConv(shape, lowering.threads(), *lowering.own_kernels());
+  ASSIGN_OR_RETURN(const SlotId weights,
+                   AddWeights(lowering, op, *conv, attrs.transpose_b));
+  std::vector<SlotId> inputs = {src.slot, weights};
+  if (residual) inputs.push_back(residual->slot);
+  lowering.AddKernel(op,
+                     std::make_shared<ConvKernel>(std::move(conv), src, residual, dst,
+                                                  clamp->low, clamp->high),
+                     std::move(inputs), {to});
+  return true;
+}
+
+absl::StatusOr<bool> LowerOwnPool(Lowering& lowering, const Op& op, const Window& window,
+                                  bool mean, ValueId dst_id) {
+  const WindowAxis &h = window.h, &w = window.w;
+  const Shape& src_shape = lowering.shape(op.inputs[0]);
+  // Explicit padding may leave windows without a cell.
+  const auto has_cells = [](const WindowAxis& axis) {
+    return axis.pad_before < axis.size &&
+           (axis.dst - 1) * axis.stride - axis.pad_before < axis.src;
+  };
+  if (lowering.own_kernels() == nullptr || !has_cells(h) || !has_cells(w)) return false;
+  ASSIGN_OR_RETURN(const ImageView src, lowering.GetImage(op.inputs[0]));
+  ImageView dst;
+  if (lowering.shape(dst_id).rank() == 4) {
+    dst = lowering.DefineImage(dst_id);
+  } else {
+    dst = {.slot = lowering.Define(dst_id, Lowering::PlainDesc(lowering.shape(dst_id))),
+           .pitch = src_shape.dim(3)};
+  }
+  const ConvShape shape{.batch = src_shape.dim(0),
+                        .src_h = h.src,
+                        .src_w = w.src,
+                        .src_c = src_shape.dim(3),
+                        .dst_h = h.dst,
+                        .dst_w = w.dst,
+                        .dst_c = src_shape.dim(3),
+                        .kernel_h = h.size,
+                        .kernel_w = w.size,
+                        .stride_h = h.stride,
+                        .stride_w = w.stride,
+                        .pad_top = h.pad_before,
+                        .pad_left = w.pad_before,
+                        .src_pitch = src.pitch,
+                        .dst_pitch = dst.pitch};
+  lowering.AddKernel(
+      op,
+      std::make_shared<PoolKernel>(
+          kernels::MakePool(shape, mean, lowering.threads(), *lowering.own_kernels()),
+          src, dst),
+      {src.slot}, {dst.slot});
+  return true;
+}
+
+}  // namespace oriel::engine::onednn

@@ -93,8 +93,8 @@ class Chain(unittest.TestCase):
         model = self.dir / "models/inception_resnet_v2/1"
         self.assertEqual(sorted(p.name for p in model.iterdir()),
                          ["descriptions.txt", "model.pb", "oriel.json", "wnids.txt"])
-        run(ORIEL, "run", model, "--input", f"input={self.dir}/inputs.npy",
-            "--output", f"{LOGITS}={self.dir}/logits.npy",
+        run(ORIEL, "run", model, "--precision", "f32-exact",
+            "--input", f"input={self.dir}/inputs.npy", "--output", f"{LOGITS}={self.dir}/logits.npy",
             "--output", f"{PREDICTIONS}={self.dir}/predictions.npy")
         self.assert_golden(self.dir / "logits.npy", "full299_logits.npy")
         self.assert_golden(self.dir / "predictions.npy", "full299_predictions.npy", absolute=1e-4)
@@ -109,8 +109,8 @@ class Chain(unittest.TestCase):
         for pb in (frozen, optimized):
             out = self.dir / "step.npy"
             out.unlink(missing_ok=True)
-            run(ORIEL, "run", pb, "--input", f"input={self.dir}/inputs.npy",
-                "--output", f"{LOGITS}={out}")
+            run(ORIEL, "run", pb, "--precision", "f32-exact",
+                "--input", f"input={self.dir}/inputs.npy", "--output", f"{LOGITS}={out}")
             self.assert_golden(out, "full299_logits.npy")
         self.assertLess(optimized.stat().st_size, frozen.stat().st_size)
 

@@ -126,11 +126,13 @@ def main():
     os.sched_setaffinity(0, cpus[:args.threads])  # of all children too
     peers = [p for p in PEERS if p.name in args.peers]
     python = environment.make_venv(args.work / "venv", tell)
-    targets = list(dict.fromkeys(t for p in peers for ts in p.targets.values() for t in ts))
+    targets = list(dict.fromkeys(t for p in peers for precision, made in p.targets.items()
+                                 if precision in args.precisions for t in made))
     model, failed = models.prepare(
         args.model, oriel=args.oriel.resolve(), writer=args.checkpoint_writer.resolve(),
         python=python, work=args.work / args.model, targets=targets,
-        photos=models.find_photos(args.images), tell=tell)
+        photos=models.find_photos(args.images), int8="int8" in args.precisions,
+        tell=tell)
     once = None
     if "openvino" in args.peers:
         once = OpenVinoOnce(environment.build_openvino_once(python, args.work), args.threads)

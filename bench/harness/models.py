@@ -98,14 +98,14 @@ def find_photos(folder):
                   if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
 
 
-def prepare(name, *, oriel, writer, python, work, targets, photos, tell):
+def prepare(name, *, oriel, writer, python, work, targets, photos, int8, tell):
     """Exports the model and makes what `targets` say, unless it was made already by the
     same converters. Returns (Model, {target: why it could not be made})."""
     work = pathlib.Path(work)
     work.mkdir(parents=True, exist_ok=True)
     tell(f"{name}: export")
     directory = export(name, oriel, writer, work)
-    if photos and not (directory / "calibration.json").exists():
+    if int8 and photos and not (directory / "calibration.json").exists():
         tell(f"{name}: calibrate")
         try:  # for int8; without it Oriel says what is missing when it is asked for int8
             run([oriel, "calibrate", directory, *photos, "--scan-images", 0],

@@ -1,5 +1,5 @@
-// Memory that kernels run through: in huge pages where the system gives them. With
-// pages of 4 KiB a large network spends a sixth of its time on looking up addresses.
+// Memory that kernels run through: in huge pages where the system gives them, so that
+// fewer addresses have to be looked up.
 #pragma once
 
 #include <cstddef>

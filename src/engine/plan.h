@@ -55,6 +55,7 @@ class WeightStore;
 std::shared_ptr<WeightStore> NewWeightStore();
 
 struct Calibration;  // quantize/calibration.h
+class Choices;       // choices.h
 
 struct PlanOptions {
   Backend backend = Backend::kAuto;
@@ -76,6 +77,10 @@ struct PlanOptions {
 
   // Shared with other plans of the same GraphDef; null: the plan's own.
   std::shared_ptr<WeightStore> weights;
+
+  // What was found fastest, to look up and to add to; null: nothing is remembered.
+  // Shared with other plans on this machine.
+  std::shared_ptr<Choices> choices;
 
   // For Precision::kInt8, which is refused without it (kFailedPrecondition), and kAuto.
   std::shared_ptr<const Calibration> calibration;

@@ -22,17 +22,16 @@ T* At(void* memory, size_t offset) {
   return reinterpret_cast<T*>(static_cast<std::byte*>(memory) + offset);
 }
 
+struct Clamp {
+  float low = -INFINITY, high = INFINITY;
+};
+
 // Inputs: image, packed weights, residual if there is one.
 class ConvKernel : public Kernel {
  public:
   ConvKernel(std::unique_ptr<const Conv> conv, const ImageView& src,
-             const std::optional<ImageView>& residual, const ImageView& dst, float low,
-             float high)
-      : conv_(std::move(conv)),
-        src_(src.offset),
-        dst_(dst.offset),
-        low_(low),
-        high_(high) {
+             const std::optional<ImageView>& residual, const ImageView& dst, Clamp clamp)
+      : conv_(std::move(conv)), src_(src.offset), dst_(dst.offset), clamp_(clamp) {
     if (residual) residual_ = residual->offset;
   }
 
@@ -46,8 +45,8 @@ class ConvKernel : public Kernel {
         .residual = residual_ ? At<const float>(args.inputs[2], *residual_) : nullptr,
         .dst = At<float>(args.outputs[0], dst_),
         .scratch = static_cast<std::byte*>(args.scratch),
-        .low = low_,
-        .high = high_};
+        .low = clamp_.low,
+        .high = clamp_.high};
     args.threads->Run([&](int thread) { conv_->Run(conv_args, thread); });
     return absl::OkStatus();
   }
@@ -56,7 +55,7 @@ class ConvKernel : public Kernel {
   std::unique_ptr<const Conv> conv_;
   size_t src_, dst_;  // offsets
   std::optional<size_t> residual_;
-  float low_, high_;
+  Clamp clamp_;
 };
 
 class PoolKernel : public Kernel {
@@ -82,18 +81,14 @@ class PoolKernel : public Kernel {
   size_t src_, dst_;
 };
 
-struct Range {
-  float low = -INFINITY, high = INFINITY;
-};
-
 // The activations that are a clamp.
-std::optional<Range> ClampOf(const Epilogue& epilogue) {
-  if (!epilogue.activation) return Range{};
+std::optional<Clamp> ClampOf(const Epilogue& epilogue) {
+  if (!epilogue.activation) return Clamp{};
   switch (epilogue.activation->kind) {
     case UnaryKind::kRelu:
-      return Range{0, INFINITY};
+      return Clamp{0, INFINITY};
     case UnaryKind::kRelu6:
-      return Range{0, 6};
+      return Clamp{0, 6};
     default:
       return std::nullopt;
   }
@@ -179,11 +174,55 @@ absl::StatusOr<SlotId> AddWeights(Lowering& lowering, const Op& op, const Conv& 
       });
 }
 
+// The image that the epilogue adds, as `get` finds it.
+template <typename GetView>
+absl::StatusOr<std::optional<ImageView>> ResidualOf(const Op& op, const GetView& get) {
+  if (op.epilogue.residual < 0) return std::nullopt;
+  ASSIGN_OR_RETURN(const ImageView view, get(op.inputs[op.epilogue.residual]));
+  return view;
+}
+
+// A convolution or pool of `src` that makes `channels` channels.
+ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels,
+                  const ImageView& src, const ImageView& dst) {
+  const WindowAxis &h = window.h, &w = window.w;
+  return {.batch = src_shape.dim(0),
+          .src_h = h.src,
+          .src_w = w.src,
+          .src_c = src_shape.dim(3),
+          .dst_h = h.dst,
+          .dst_w = w.dst,
+          .dst_c = channels,
+          .kernel_h = h.size,
+          .kernel_w = w.size,
+          .stride_h = h.stride,
+          .stride_w = w.stride,
+          .dilation_h = h.dilation,
+          .dilation_w = w.dilation,
+          .pad_top = h.pad_before,
+          .pad_left = w.pad_before,
+          .src_pitch = src.pitch,
+          .dst_pitch = dst.pitch};
+}
+
+absl::Status AddConv(Lowering& lowering, const Op& op, std::unique_ptr<const Conv> conv,
+                     bool transpose, const ImageView& src,
+                     const std::optional<ImageView>& residual, const ImageView& dst,
+                     Clamp clamp) {
+  ASSIGN_OR_RETURN(const SlotId weights, AddWeights(lowering, op, *conv, transpose));
+  std::vector<SlotId> inputs = {src.slot, weights};
+  if (residual) inputs.push_back(residual->slot);
+  lowering.AddKernel(
+      op, std::make_shared<ConvKernel>(std::move(conv), src, residual, dst, clamp),
+      std::move(inputs), {dst.slot});
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
   const auto& attrs = op.attrs_as<ConvAttrs>();
-  const std::optional<Range> clamp = ClampOf(op.epilogue);
+  const std::optional<Clamp> clamp = ClampOf(op.epilogue);
   const Shape& src_shape = lowering.shape(op.inputs[0]);
   const Shape& dst_shape = lowering.shape(op.outputs[0]);
   const bool depthwise = attrs.depthwise && src_shape.dim(3) == dst_shape.dim(3);
@@ -191,66 +230,36 @@ absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
       (!attrs.depthwise && attrs.groups != 1)) {
     return false;
   }
-  const WindowAxis &h = attrs.window.h, &w = attrs.window.w;
   ASSIGN_OR_RETURN(const ImageView src, lowering.GetImage(op.inputs[0]));
-  std::optional<ImageView> residual;
-  if (op.epilogue.residual >= 0) {
-    ASSIGN_OR_RETURN(residual, lowering.GetImage(op.inputs[op.epilogue.residual]));
-  }
+  ASSIGN_OR_RETURN(const auto residual,
+                   ResidualOf(op, [&](ValueId id) { return lowering.GetImage(id); }));
   const ImageView dst =
       lowering.DefineImage(op.outputs[0], residual ? &*residual : nullptr);
-  const ConvShape shape{.batch = src_shape.dim(0),
-                        .src_h = h.src,
-                        .src_w = w.src,
-                        .src_c = src_shape.dim(3),
-                        .dst_h = h.dst,
-                        .dst_w = w.dst,
-                        .dst_c = dst_shape.dim(3),
-                        .kernel_h = h.size,
-                        .kernel_w = w.size,
-                        .stride_h = h.stride,
-                        .stride_w = w.stride,
-                        .dilation_h = h.dilation,
-                        .dilation_w = w.dilation,
-                        .pad_top = h.pad_before,
-                        .pad_left = w.pad_before,
-                        .src_pitch = src.pitch,
-                        .dst_pitch = dst.pitch,
-                        .residual_pitch = residual ? residual->pitch : 0};
+  ConvShape shape = ShapeOf(src_shape, attrs.window, dst_shape.dim(3), src, dst);
+  if (residual) shape.residual_pitch = residual->pitch;
   std::unique_ptr<const Conv> conv =
       depthwise
           ? kernels::MakeDepthwiseConv(shape, lowering.threads(), *lowering.own_kernels())
           : ChooseConv(lowering, shape);
-  ASSIGN_OR_RETURN(const SlotId weights,
-                   AddWeights(lowering, op, *conv, /*transpose=*/false));
-  std::vector<SlotId> inputs = {src.slot, weights};
-  if (residual) inputs.push_back(residual->slot);
-  lowering.AddKernel(op,
-                     std::make_shared<ConvKernel>(std::move(conv), src, residual, dst,
-                                                  clamp->low, clamp->high),
-                     std::move(inputs), {dst.slot});
+  RETURN_IF_ERROR(AddConv(lowering, op, std::move(conv), /*transpose=*/false, src,
+                          residual, dst, *clamp));
   return true;
 }
 
 absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op) {
   const auto& attrs = op.attrs_as<MatMulAttrs>();
-  const std::optional<Range> clamp = ClampOf(op.epilogue);
+  const std::optional<Clamp> clamp = ClampOf(op.epilogue);
   if (lowering.own_kernels() == nullptr || !clamp) return false;
   // A product is a convolution of m pixels by one tap.
-  const auto view = [](SlotId slot, int64_t columns) {
-    return ImageView{.slot = slot, .offset = 0, .pitch = columns};
+  const auto get = [&](ValueId id) -> absl::StatusOr<ImageView> {
+    ASSIGN_OR_RETURN(const Located located, lowering.GetPlain(id));
+    return ImageView{.slot = located.slot, .pitch = lowering.shape(id).dim(1)};
   };
-  ASSIGN_OR_RETURN(const Located a, lowering.GetPlain(op.inputs[0]));
-  std::optional<ImageView> residual;
-  if (op.epilogue.residual >= 0) {
-    ASSIGN_OR_RETURN(const Located located,
-                     lowering.GetPlain(op.inputs[op.epilogue.residual]));
-    residual = view(located.slot, attrs.n);
-  }
-  const ImageView src = view(a.slot, attrs.k);
-  const SlotId to =
-      lowering.Define(op.outputs[0], Lowering::PlainDesc(Shape{attrs.m, attrs.n}));
-  const ImageView dst = view(to, attrs.n);
+  ASSIGN_OR_RETURN(const ImageView src, get(op.inputs[0]));
+  ASSIGN_OR_RETURN(const auto residual, ResidualOf(op, get));
+  const ImageView dst{
+      .slot = lowering.Define(op.outputs[0], Lowering::PlainDesc({attrs.m, attrs.n})),
+      .pitch = attrs.n};
   const ConvShape shape{.src_w = attrs.m,
                         .src_c = attrs.k,
                         .dst_w = attrs.m,
@@ -258,16 +267,10 @@ absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op) {
                         .src_pitch = attrs.k,
                         .dst_pitch = attrs.n,
                         .residual_pitch = attrs.n};
-  std::unique_ptr<const Conv> conv =
-      kernels::MakeDirectConv(shape, lowering.threads(), *lowering.own_kernels());
-  ASSIGN_OR_RETURN(const SlotId weights,
-                   AddWeights(lowering, op, *conv, attrs.transpose_b));
-  std::vector<SlotId> inputs = {src.slot, weights};
-  if (residual) inputs.push_back(residual->slot);
-  lowering.AddKernel(op,
-                     std::make_shared<ConvKernel>(std::move(conv), src, residual, dst,
-                                                  clamp->low, clamp->high),
-                     std::move(inputs), {to});
+  RETURN_IF_ERROR(
+      AddConv(lowering, op,
+              kernels::MakeDirectConv(shape, lowering.threads(), *lowering.own_kernels()),
+              attrs.transpose_b, src, residual, dst, *clamp));
   return true;
 }
 
@@ -289,21 +292,7 @@ absl::StatusOr<bool> LowerOwnPool(Lowering& lowering, const Op& op, const Window
     dst = {.slot = lowering.Define(dst_id, Lowering::PlainDesc(lowering.shape(dst_id))),
            .pitch = src_shape.dim(3)};
   }
-  const ConvShape shape{.batch = src_shape.dim(0),
-                        .src_h = h.src,
-                        .src_w = w.src,
-                        .src_c = src_shape.dim(3),
-                        .dst_h = h.dst,
-                        .dst_w = w.dst,
-                        .dst_c = src_shape.dim(3),
-                        .kernel_h = h.size,
-                        .kernel_w = w.size,
-                        .stride_h = h.stride,
-                        .stride_w = w.stride,
-                        .pad_top = h.pad_before,
-                        .pad_left = w.pad_before,
-                        .src_pitch = src.pitch,
-                        .dst_pitch = dst.pitch};
+  const ConvShape shape = ShapeOf(src_shape, window, src_shape.dim(3), src, dst);
   lowering.AddKernel(
       op,
       std::make_shared<PoolKernel>(

@@ -193,27 +193,41 @@ TEST_F(ConvTest, WinogradIsTheSumWithinItsBound) {
 }
 
 TEST_F(ConvTest, DepthwiseIsTheSum) {
-  for (const int64_t stride : {1, 2}) {
-    for (const int64_t kernel : {3, 5}) {
-      for (const int64_t channels : {1, 8, 13, 40}) {
-        Case c{
-            .shape = Shape(2, 14, 15, channels, channels, kernel, kernel, stride, true),
-            .depthwise = true};
-        for (const int threads : {1, 3}) {
-          SCOPED_TRACE(fmt::format("{}, {} threads", Describe(c.shape), threads));
-          EXPECT_LT(Error(c, *MakeDepthwiseConv(c.shape, threads, *table_), threads),
-                    1e-5);
+  std::vector<ConvShape> shapes;
+  for (const int64_t stride : {1, 2, 3}) {
+    for (const int64_t kernel : {1, 3, 5, 7}) {
+      for (const int64_t channels : {1, 8, 13, 40, 131}) {
+        for (const bool same : {true, false}) {
+          shapes.push_back(
+              Shape(2, 14, 15, channels, channels, kernel, kernel, stride, same));
         }
-        c.residual = true;
-        c.low = 0;
-        c.high = 1;
-        c.shape.src_pitch += 3;
-        c.shape.dst_pitch += 5;
-        c.shape.residual_pitch += 2;
-        EXPECT_LT(Error(c, *MakeDepthwiseConv(c.shape, 2, *table_), 2), 1e-5)
-            << Describe(c.shape);
       }
     }
+    for (const int64_t size : {1, 2, 3, 4}) {  // not all taps meet the image
+      shapes.push_back(Shape(1, size, size, 24, 24, 5, 5, stride, true));
+    }
+    shapes.push_back(Shape(1, 9, 4, 20, 20, 3, 7, stride, true));
+  }
+  ConvShape dilated = Shape(2, 12, 13, 20, 20, 3, 3, 1, true);
+  dilated.dilation_h = dilated.pad_top = 2;
+  dilated.dilation_w = dilated.pad_left = 3;
+  shapes.push_back(dilated);
+  dilated.dilation_w = dilated.pad_left = 20;  // only the middle column is inside
+  shapes.push_back(dilated);
+  for (const ConvShape& shape : shapes) {
+    Case c{.shape = shape, .depthwise = true};
+    for (const int threads : {1, 2, 3, 4}) {
+      SCOPED_TRACE(fmt::format("{}, {} threads", Describe(c.shape), threads));
+      EXPECT_LT(Error(c, *MakeDepthwiseConv(c.shape, threads, *table_), threads), 1e-5);
+    }
+    c.residual = true;
+    c.low = 0;
+    c.high = 1;
+    c.shape.src_pitch += 3;
+    c.shape.dst_pitch += 5;
+    c.shape.residual_pitch += 2;
+    EXPECT_LT(Error(c, *MakeDepthwiseConv(c.shape, 2, *table_), 2), 1e-5)
+        << Describe(c.shape);
   }
 }
 

@@ -96,12 +96,16 @@ constexpr int kWinogradKinds = 4;
 constexpr int kMaxTileRows = 12;
 constexpr int kMaxPanelVectors = 4;
 
-struct KernelTable {
-  const char* name = nullptr;  // "avx2"
-  int lanes = 0;               // floats of a vector
+// What tiles a table has, for whoever cuts the work into them.
+struct TileSizes {
+  int lanes = 0;  // sums in a vector
   // Of a panel of 1, 2, ... vectors: the most rows of a tile; 0: no such panel.
   int max_rows[kMaxPanelVectors + 1] = {};
-  double fma_per_cycle = 2;
+  double fma_per_cycle = 2;  // steps of k of one vector of sums
+};
+
+struct KernelTable : TileSizes {
+  const char* name = nullptr;                                // "avx2"
   TileFn tile[kMaxPanelVectors + 1][kMaxTileRows + 1] = {};  // by vectors and rows
   void (*depthwise[kDepthwisePixels + 1])(const DepthwiseArgs&) = {};  // by pixels
   // Copies `channels` of each pixel, which are `pitch` floats apart, to a dense line.

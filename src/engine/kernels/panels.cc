@@ -19,15 +19,15 @@ std::vector<int> Cut(int64_t vectors, int most) {
 
 // Cycles of one step of k for a tile: arithmetic, loads (two a cycle), and no fewer
 // than the latency of a multiply-add leaves.
-double TileCycles(int rows, int vectors, const KernelTable& table) {
-  const double arithmetic = rows * vectors / table.fma_per_cycle;
+double TileCycles(int rows, int vectors, const TileSizes& sizes) {
+  const double arithmetic = rows * vectors / sizes.fma_per_cycle;
   const double loads = (rows + vectors) / 2.0;
   constexpr double kLatency = 4;
   return std::max({arithmetic, loads, kLatency}) + 0.25;
 }
 
 // Of the thread that has most to do.
-double Cost(int64_t pixels, const Panels& panels, Grid grid, const KernelTable& table) {
+double Cost(int64_t pixels, const Panels& panels, Grid grid, const TileSizes& sizes) {
   const int64_t share = (pixels + grid.pixels - 1) / grid.pixels;
   const int64_t tiles = (share + panels.rows - 1) / panels.rows;
   const double mean_rows = static_cast<double>(share) / static_cast<double>(tiles);
@@ -38,8 +38,8 @@ double Cost(int64_t pixels, const Panels& panels, Grid grid, const KernelTable& 
     for (int64_t p = count * i / grid.panels; p < count * (i + 1) / grid.panels; ++p) {
       const int low = static_cast<int>(mean_rows), high = low + (mean_rows > low);
       const double part = mean_rows - low;
-      cycles += (1 - part) * TileCycles(low, panels.vectors[p], table) +
-                part * TileCycles(high, panels.vectors[p], table);
+      cycles += (1 - part) * TileCycles(low, panels.vectors[p], sizes) +
+                part * TileCycles(high, panels.vectors[p], sizes);
     }
     worst = std::max(worst, cycles * static_cast<double>(tiles));
   }
@@ -55,21 +55,21 @@ int64_t Panels::width() const {
 }
 
 TilePlan PlanTiles(int64_t pixels, int64_t channels, int threads,
-                   const KernelTable& table) {
-  const int64_t vectors = (channels + table.lanes - 1) / table.lanes;
+                   const TileSizes& sizes) {
+  const int64_t vectors = (channels + sizes.lanes - 1) / sizes.lanes;
   TilePlan best;
   double best_cost = std::numeric_limits<double>::infinity();
   for (int most = kMaxPanelVectors; most >= 1; --most) {
-    if (table.max_rows[most] == 0) continue;
-    Panels panels{.vectors = Cut(vectors, most), .lanes = table.lanes};
-    panels.rows = table.max_rows[panels.vectors.front()];  // the widest comes first
+    if (sizes.max_rows[most] == 0) continue;
+    Panels panels{.vectors = Cut(vectors, most), .lanes = sizes.lanes};
+    panels.rows = sizes.max_rows[panels.vectors.front()];  // the widest comes first
     for (int by_panels = 1; by_panels <= threads; ++by_panels) {
       if (threads % by_panels != 0) continue;
       const Grid grid{.pixels = threads / by_panels, .panels = by_panels};
       // Sharing out pixels lets each thread read less of the image: not given up for
       // a little.
       const double cost =
-          Cost(pixels, panels, grid, table) * (by_panels == 1 ? 1.0 : 1.03);
+          Cost(pixels, panels, grid, sizes) * (by_panels == 1 ? 1.0 : 1.03);
       if (cost < best_cost) {
         best_cost = cost;
         best = {panels, grid};

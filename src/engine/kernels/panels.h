@@ -29,8 +29,7 @@ struct TilePlan {
 };
 
 // The cheapest way by a model of the loops: the tile's arithmetic, loads and rests.
-TilePlan PlanTiles(int64_t pixels, int64_t channels, int threads,
-                   const KernelTable& table);
+TilePlan PlanTiles(int64_t pixels, int64_t channels, int threads, const TileSizes& sizes);
 
 // TileArgs::prefetch_stride with which all tiles together fetch a panel.
 inline int64_t PrefetchStride(int64_t width, int64_t tiles) {

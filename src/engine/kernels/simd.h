@@ -9,7 +9,9 @@
 
 #include <cstdint>
 
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
+#define ORIEL_ISA avx512_vnni
+#elif defined(__AVX512F__)
 #define ORIEL_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define ORIEL_ISA avx2

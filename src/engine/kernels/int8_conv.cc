@@ -1,0 +1,212 @@
+// Direct sums of bytes: an implicit matrix product, as direct_conv.cc has it for
+// floats. The image is read as it lies; that its numbers mean q - zero_point is made up
+// for by what the sums begin with.
+
+#include "engine/kernels/int8_conv.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "engine/kernels/panels.h"
+#include "engine/kernels/pixel_tiles.h"
+
+namespace oriel::engine::kernels {
+namespace {
+
+constexpr int64_t kFour = 4;  // products to one sum
+
+class DirectInt8Conv : public Int8Conv {
+ public:
+  DirectInt8Conv(const Int8Shape& shape, int threads, const Int8Table& table)
+      : DirectInt8Conv(shape, table,
+                       PlanTiles(shape.conv.batch * shape.conv.dst_h * shape.conv.dst_w,
+                                 shape.conv.dst_c, threads, table)) {}
+
+  const char* name() const override { return name_.c_str(); }
+  const char* weights_form() const override { return form_.c_str(); }
+  size_t packed_bytes() const override {
+    return panels_.width() * (3 * sizeof(float) + tiles_.units() * kFour);
+  }
+
+  void Pack(std::span<const int8_t> weights, std::span<const float> scales,
+            std::span<const float> bias, std::span<std::byte> packed) const override {
+    const ConvShape& s = shape_.conv;
+    const Packed to = PackedAt(packed.data());
+    std::fill_n(packed.begin(), packed_bytes(), std::byte{0});
+    std::copy(bias.begin(), bias.end(), to.bias);
+    for (int64_t o = 0; o < s.dst_c; ++o) {
+      to.scale[o] = shape_.input.scale * scales[o];
+    }
+    const int64_t taps = s.kernel_h * s.kernel_w;
+    const int8_t* from = weights.data();
+    for (int64_t k = 0; k < taps * s.src_c; ++k) {
+      for (int64_t o = 0; o < s.dst_c; ++o) {
+        to.start[o] -= shape_.input.zero_point * *from++;
+      }
+    }
+    const int64_t fours = (s.src_c + kFour - 1) / kFour;  // of a tap
+    int8_t* panel = to.weights;
+    int64_t first = 0;
+    for (const int vectors : panels_.vectors) {
+      const int64_t width = int64_t{vectors} * panels_.lanes;
+      const int64_t count = std::min(width, s.dst_c - first);
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        for (int64_t c = 0; c < s.src_c; ++c) {
+          const int8_t* row = weights.data() + (tap * s.src_c + c) * s.dst_c + first;
+          int8_t* four = panel + (tap * fours + c / kFour) * width * kFour + c % kFour;
+          for (int64_t o = 0; o < count; ++o) four[o * kFour] = row[o];
+        }
+      }
+      panel += taps * fours * width * kFour;
+      first += width;
+    }
+  }
+
+  size_t scratch_bytes() const override {
+    return thread_bytes_ * grid_.pixels * grid_.panels;
+  }
+
+  void Run(const Int8ConvArgs& args, int thread) const override {
+    Scratch scratch(args.scratch + thread * thread_bytes_);
+    const auto work = tiles_.Carve(scratch);
+    const Range pixels = Share(tiles_.pixels(), thread % grid_.pixels, grid_.pixels);
+    const Range panels = Share(static_cast<int64_t>(panels_.vectors.size()),
+                               thread / grid_.pixels, grid_.panels);
+    const int64_t count = pixels.end - pixels.begin;
+    const int64_t blocks = (count + tiles_.block() - 1) / tiles_.block();
+    for (int64_t b = 0; b < blocks; ++b) {
+      const Range block = Share(count, b, blocks);
+      const int64_t tiles = tiles_.Describe(
+          args.src, {pixels.begin + block.begin, pixels.begin + block.end}, work);
+      RunBlock(args, work, tiles, panels);
+    }
+  }
+
+ private:
+  using Tiles = PixelTiles<uint8_t>;
+
+  DirectInt8Conv(const Int8Shape& shape, const Int8Table& table, const TilePlan& plan)
+      : shape_(shape),
+        table_(table),
+        panels_(plan.panels),
+        grid_(plan.grid),
+        tiles_(shape.conv, plan.panels.rows, BlockOf(shape.conv, plan.panels), kFour,
+               static_cast<uint8_t>(shape.input.zero_point),
+               /*skip_padding=*/shape.input.zero_point == 0) {
+    Scratch scratch(nullptr);
+    tiles_.Carve(scratch);
+    thread_bytes_ = scratch.bytes();
+    const int widest = *std::max_element(panels_.vectors.begin(), panels_.vectors.end());
+    name_ = fmt::format("int8 direct {}x{} {}", panels_.rows, widest * panels_.lanes,
+                        table.name);
+    form_ = fmt::format("int8 panels{}", table.lanes);
+    for (const int v : panels_.vectors) form_ += fmt::format(",{}", v);
+    form_ += fmt::format(" {} {}", shape.input.scale, shape.input.zero_point);
+  }
+
+  // What a block of pixels reads stays in the second level cache, beside a panel and
+  // the one that is fetched after it.
+  static int64_t BlockOf(const ConvShape& shape, const Panels& panels) {
+    const int64_t row =
+        std::max<int64_t>(shape.kernel_h * shape.kernel_w * shape.src_c, 1);
+    const int64_t panel = row * panels.vectors.front() * panels.lanes;
+    const int64_t fit =
+        (SecondLevelCache() * 5 / 8 - 2 * panel) / row / panels.rows * panels.rows;
+    return std::clamp<int64_t>(fit, 4 * panels.rows, 64 * panels.rows);
+  }
+
+  // The parts of the packed bytes.
+  struct Packed {
+    int32_t* start;
+    float *scale, *bias;
+    int8_t* weights;
+  };
+  Packed PackedAt(std::byte* bytes) const {
+    const int64_t width = panels_.width();
+    auto* const start = reinterpret_cast<int32_t*>(bytes);
+    auto* const scale = reinterpret_cast<float*>(start + width);
+    return {start, scale, scale + width, reinterpret_cast<int8_t*>(scale + 2 * width)};
+  }
+
+  void RunBlock(const Int8ConvArgs& args, const Tiles::Work& work, int64_t tiles,
+                Range panels) const {
+    const int64_t k = tiles_.units();
+    const Packed packed = PackedAt(const_cast<std::byte*>(args.weights));
+    const int8_t* weights = packed.weights;
+    Int8TileArgs tile_args;
+    tile_args.output = OutputOf(shape_, args);
+    int64_t channel = 0;
+    for (int64_t p = 0; p < panels.end; ++p) {
+      const int vectors = panels_.vectors[p];
+      const int64_t width = int64_t{vectors} * panels_.lanes;
+      if (p >= panels.begin) {
+        tile_args.weights = weights;
+        tile_args.start = packed.start + channel;
+        tile_args.scale = packed.scale + channel;
+        tile_args.bias = packed.bias + channel;
+        tile_args.channel = channel;
+        tile_args.channels =
+            static_cast<int>(std::min(width, shape_.conv.dst_c - channel));
+        // All tiles together fetch the next panel.
+        const bool last = p + 1 == static_cast<int64_t>(panels_.vectors.size());
+        const auto* next =
+            reinterpret_cast<const char*>(weights + (last ? 0 : k * width * kFour));
+        tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);
+        for (int64_t t = 0; t < tiles; ++t) {
+          const Tiles::Tile& tile = work.tiles[t];
+          tile_args.src = work.src + tile.first_segment * panels_.rows;
+          tile_args.segments = work.segments + tile.first_segment;
+          tile_args.num_segments = tile.num_segments;
+          tile_args.pixels = work.pixels + tile.first_pixel;
+          tile_args.prefetch =
+              next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
+          table_.tile[vectors][tile.rows](tile_args);
+        }
+      }
+      channel += width;
+      weights += k * width * kFour;
+    }
+  }
+
+  Int8Shape shape_;
+  const Int8Table& table_;
+  Panels panels_;
+  Grid grid_;
+  Tiles tiles_;
+  size_t thread_bytes_ = 0;
+  std::string name_, form_;
+};
+
+}  // namespace
+
+Requantize RequantizeTo(const ActivationQuantization& to) {
+  return {.inverse_scale = to.inverse_scale,
+          .low = static_cast<float>(-to.zero_point),
+          .high = static_cast<float>(to.max - to.zero_point),
+          .zero_point = to.zero_point};
+}
+
+Int8Output OutputOf(const Int8Shape& shape, const Int8ConvArgs& args) {
+  Int8Output output{.floats_pitch = shape.conv.dst_pitch,
+                    .bytes_pitch = shape.bytes_pitch,
+                    .residual = args.residual,
+                    .residual_pitch = shape.conv.residual_pitch,
+                    .low = args.low,
+                    .high = args.high};
+  if (shape.floats) output.floats = args.floats;
+  if (shape.bytes) {
+    output.bytes = args.bytes;
+    output.requantize = RequantizeTo(*shape.bytes);
+  }
+  return output;
+}
+
+std::unique_ptr<Int8Conv> MakeInt8Conv(const Int8Shape& shape, int threads,
+                                       const Int8Table& table) {
+  return std::make_unique<DirectInt8Conv>(shape, threads, table);
+}
+
+}  // namespace oriel::engine::kernels

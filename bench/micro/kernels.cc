@@ -106,7 +106,9 @@ void RegisterConvs(const KernelTable& table) {
       if (!IsWinograd(shape, kind)) continue;
       add(fmt::format("Winograd/{}/{}", layer.name, kKinds[i]),
           [=, &table](benchmark::State& state) {
-            RunConv(state, shape, *MakeWinogradConv(shape, kind, 1, table), shape.src_c);
+            const Tiling tiling = WinogradTilings(shape, kind, 1, table).front();
+            RunConv(state, shape, *MakeWinogradConv(shape, kind, tiling, table),
+                    shape.src_c);
           });
     }
   }

@@ -7,8 +7,10 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/kernels/kernel_table.h"
+#include "engine/kernels/panels.h"
 
 namespace oriel::engine::kernels {
 
@@ -54,16 +56,21 @@ class Conv {
 };
 
 // Any convolution without groups, by direct sums. `threads` is how many share the
-// work.
+// work. The tiling is one of DirectTilings.
+std::unique_ptr<Conv> MakeDirectConv(const ConvShape& shape, const Tiling& tiling,
+                                     const KernelTable& table);
+std::vector<Tiling> DirectTilings(const ConvShape& shape, int threads,
+                                  const KernelTable& table);
+// By the tiling that ought to be best.
 std::unique_ptr<Conv> MakeDirectConv(const ConvShape& shape, int threads,
                                      const KernelTable& table);
 
 // Whether Winograd's algorithm of this kind computes such a convolution.
 bool IsWinograd(const ConvShape& shape, WinogradKind kind);
-// `tiles`: how many are transformed at a time; 0: as many as suit the cache.
 std::unique_ptr<Conv> MakeWinogradConv(const ConvShape& shape, WinogradKind kind,
-                                       int threads, const KernelTable& table,
-                                       int64_t tiles = 0);
+                                       const Tiling& tiling, const KernelTable& table);
+std::vector<Tiling> WinogradTilings(const ConvShape& shape, WinogradKind kind,
+                                    int threads, const KernelTable& table);
 
 // Depthwise with one output channel for each channel.
 std::unique_ptr<Conv> MakeDepthwiseConv(const ConvShape& shape, int threads,

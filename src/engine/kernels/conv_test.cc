@@ -142,7 +142,10 @@ TEST_F(ConvTest, DirectIsTheSum) {
   for (Case c : cases) {
     for (const int threads : {1, 2, 3, 4}) {
       SCOPED_TRACE(fmt::format("{}, {} threads", Describe(c.shape), threads));
-      EXPECT_LT(Error(c, *MakeDirectConv(c.shape, threads, *table_), threads), 1e-5);
+      for (const Tiling& tiling : DirectTilings(c.shape, threads, *table_)) {
+        EXPECT_LT(Error(c, *MakeDirectConv(c.shape, tiling, *table_), threads), 1e-5)
+            << tiling.ToString();
+      }
     }
     c.residual = true;
     c.low = 0;
@@ -170,10 +173,13 @@ TEST_F(ConvTest, WinogradIsTheSumWithinItsBound) {
         Case c{.shape = Shape(2, size, size + 1, in, out, kh, kw, 1, same)};
         ASSERT_TRUE(IsWinograd(c.shape, kind));
         for (const int threads : {1, 2, 4}) {
-          for (const int64_t tiles : {0, 5}) {
+          // Some of each number of rows, panels and blocks.
+          const auto tilings = WinogradTilings(c.shape, kind, threads, *table_);
+          for (size_t i = 0; i < tilings.size(); i += 5) {
             SCOPED_TRACE(fmt::format("{}, {} threads", Describe(c.shape), threads));
-            const auto conv = MakeWinogradConv(c.shape, kind, threads, *table_, tiles);
-            EXPECT_LT(Error(c, *conv, threads), bound) << conv->name();
+            const auto conv = MakeWinogradConv(c.shape, kind, tilings[i], *table_);
+            EXPECT_LT(Error(c, *conv, threads), bound)
+                << conv->name() << " " << tilings[i].ToString();
           }
         }
         c.residual = true;
@@ -182,7 +188,8 @@ TEST_F(ConvTest, WinogradIsTheSumWithinItsBound) {
         c.shape.src_pitch += 3;
         c.shape.dst_pitch += 5;
         c.shape.residual_pitch += 2;
-        const auto conv = MakeWinogradConv(c.shape, kind, 2, *table_);
+        const auto conv = MakeWinogradConv(
+            c.shape, kind, WinogradTilings(c.shape, kind, 2, *table_).front(), *table_);
         EXPECT_LT(Error(c, *conv, 2), bound) << Describe(c.shape);
       }
     }
@@ -234,8 +241,10 @@ TEST_F(ConvTest, DepthwiseIsTheSum) {
 TEST_F(ConvTest, NaNGoesThrough) {
   const ConvShape shape = Shape(1, 8, 8, 8, 8, 3, 3, 1, true);
   const std::vector<float> src(8 * 8 * 8, NAN), weights(9 * 8 * 8, 1.0f);
+  constexpr auto kSquare = WinogradKind::kF4x4_3x3;
+  const Tiling tiling = WinogradTilings(shape, kSquare, 1, *table_).front();
   for (const auto& conv : {MakeDirectConv(shape, 1, *table_),
-                           MakeWinogradConv(shape, WinogradKind::kF4x4_3x3, 1, *table_),
+                           MakeWinogradConv(shape, kSquare, tiling, *table_),
                            MakeDepthwiseConv(shape, 1, *table_)}) {
     std::vector<float> packed(conv->packed_floats()), dst(8 * 8 * 8, 0.0f);
     conv->Pack(

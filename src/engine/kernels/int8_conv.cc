@@ -22,8 +22,13 @@ class DirectInt8Conv : public Int8Conv {
  public:
   DirectInt8Conv(const Int8Shape& shape, int threads, const Int8Table& table)
       : DirectInt8Conv(shape, table,
-                       PlanTiles(shape.conv.batch * shape.conv.dst_h * shape.conv.dst_w,
-                                 shape.conv.dst_c, threads, table)) {}
+                       RankTilings({.positions = shape.conv.batch * shape.conv.dst_h *
+                                                 shape.conv.dst_w,
+                                    .k = shape.conv.kernel_h * shape.conv.kernel_w *
+                                         ((shape.conv.src_c + kFour - 1) / kFour),
+                                    .channels = shape.conv.dst_c},
+                                   threads, table)
+                           .front()) {}
 
   const char* name() const override { return name_.c_str(); }
   const char* weights_form() const override { return form_.c_str(); }
@@ -88,12 +93,12 @@ class DirectInt8Conv : public Int8Conv {
  private:
   using Tiles = PixelTiles<uint8_t>;
 
-  DirectInt8Conv(const Int8Shape& shape, const Int8Table& table, const TilePlan& plan)
+  DirectInt8Conv(const Int8Shape& shape, const Int8Table& table, const Tiling& plan)
       : shape_(shape),
         table_(table),
         panels_(plan.panels),
         grid_(plan.grid),
-        tiles_(shape.conv, plan.panels.rows, BlockOf(shape.conv, plan.panels), kFour,
+        tiles_(shape.conv, plan.panels.rows, plan.block, kFour,
                static_cast<uint8_t>(shape.input.zero_point),
                /*skip_padding=*/shape.input.zero_point == 0) {
     Scratch scratch(nullptr);
@@ -105,17 +110,6 @@ class DirectInt8Conv : public Int8Conv {
     form_ = fmt::format("int8 panels{}", table.lanes);
     for (const int v : panels_.vectors) form_ += fmt::format(",{}", v);
     form_ += fmt::format(" {} {}", shape.input.scale, shape.input.zero_point);
-  }
-
-  // What a block of pixels reads stays in the second level cache, beside a panel and
-  // the one that is fetched after it.
-  static int64_t BlockOf(const ConvShape& shape, const Panels& panels) {
-    const int64_t row =
-        std::max<int64_t>(shape.kernel_h * shape.kernel_w * shape.src_c, 1);
-    const int64_t panel = row * panels.vectors.front() * panels.lanes;
-    const int64_t fit =
-        (SecondLevelCache() * 5 / 8 - 2 * panel) / row / panels.rows * panels.rows;
-    return std::clamp<int64_t>(fit, 4 * panels.rows, 64 * panels.rows);
   }
 
   // The parts of the packed bytes.

@@ -102,6 +102,7 @@ struct TileSizes {
   // Of a panel of 1, 2, ... vectors: the most rows of a tile; 0: no such panel.
   int max_rows[kMaxPanelVectors + 1] = {};
   double fma_per_cycle = 2;  // steps of k of one vector of sums
+  int best_vectors = 0;      // of a panel, where all else is equal
 };
 
 struct KernelTable : TileSizes {

@@ -356,6 +356,7 @@ constexpr KernelTable MakeTable(const char* name, double fma_per_cycle) {
   table.name = name;
   table.lanes = kLanes;
   table.fma_per_cycle = fma_per_cycle;
+  table.best_vectors = kRegisters == 32 ? 4 : 2;
   AddPanel<1>(table);
   AddPanel<2>(table);
   AddPanel<3>(table);

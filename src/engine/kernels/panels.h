@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <string>
 #include <vector>
 
 #include "engine/kernels/kernel_table.h"
@@ -23,13 +23,30 @@ struct Grid {
   int pixels = 1, panels = 1;
 };
 
-struct TilePlan {
-  Panels panels;
-  Grid grid;
+// What a convolution multiplies: [positions, k] by [k, channels]. Direct sums do it once
+// for their pixels; Winograd's algorithm once for each point of its domain, the positions
+// being tiles, with a transform before and after.
+struct Products {
+  int64_t positions = 0;
+  int64_t k = 0;  // in floats, or in fours of bytes
+  int64_t channels = 0;
+  int64_t points = 1;
+  bool transformed = false;
 };
 
-// The cheapest way by a model of the loops: the tile's arithmetic, loads and rests.
-TilePlan PlanTiles(int64_t pixels, int64_t channels, int threads, const TileSizes& sizes);
+// One way to cut up a convolution.
+struct Tiling {
+  Panels panels;
+  Grid grid;
+  int64_t block = 1;  // positions that a thread takes through all panels, at most
+  double cycles = 0;  // of the thread that has most to do, by a model
+
+  std::string ToString() const;  // "6x16 1x2 block 96"
+};
+
+// All ways that are worth a try, the cheapest first; at least one.
+std::vector<Tiling> RankTilings(const Products& products, int threads,
+                                const TileSizes& sizes);
 
 // TileArgs::prefetch_stride with which all tiles together fetch a panel.
 inline int64_t PrefetchStride(int64_t width, int64_t tiles) {

@@ -37,28 +37,38 @@ const Variant& VariantOf(WinogradKind kind) { return kVariants[static_cast<int>(
 
 constexpr int kMaxPoints = 36;  // of a tile
 
+// How a shape's image is cut into tiles.
+struct Domain {
+  int tile_h = 1, tile_w = 1;      // outputs
+  int points_h = 1, points_w = 1;  // inputs
+  int points = 1;
+  int64_t tiles_y = 0, tiles_x = 0, tiles = 0;
+};
+
+Domain DomainOf(const ConvShape& shape, const Variant& variant) {
+  Domain d;
+  if (shape.kernel_h > 1) d.tile_h = variant.outputs, d.points_h = variant.points;
+  if (shape.kernel_w > 1) d.tile_w = variant.outputs, d.points_w = variant.points;
+  d.points = d.points_h * d.points_w;
+  d.tiles_y = (shape.dst_h + d.tile_h - 1) / d.tile_h;
+  d.tiles_x = (shape.dst_w + d.tile_w - 1) / d.tile_w;
+  d.tiles = shape.batch * d.tiles_y * d.tiles_x;
+  return d;
+}
+
 class WinogradConv : public Conv {
  public:
-  WinogradConv(const ConvShape& shape, WinogradKind kind, int threads,
-               const KernelTable& table, int64_t tiles)
+  WinogradConv(const ConvShape& shape, WinogradKind kind, const Tiling& tiling,
+               const KernelTable& table)
       : shape_(shape),
         variant_(VariantOf(kind)),
         table_(table),
         input_(table.winograd_input[static_cast<int>(kind)]),
-        output_(table.winograd_output[static_cast<int>(kind)]) {
-    const bool high = shape.kernel_h > 1, wide = shape.kernel_w > 1;
-    tile_h_ = high ? variant_.outputs : 1;
-    tile_w_ = wide ? variant_.outputs : 1;
-    points_h_ = high ? variant_.points : 1;
-    points_w_ = wide ? variant_.points : 1;
-    points_ = points_h_ * points_w_;
-    tiles_y_ = (shape.dst_h + tile_h_ - 1) / tile_h_;
-    tiles_x_ = (shape.dst_w + tile_w_ - 1) / tile_w_;
-    tiles_ = shape.batch * tiles_y_ * tiles_x_;
-    const TilePlan plan = PlanTiles(tiles_, shape.dst_c, threads, table);
-    panels_ = plan.panels;
-    grid_ = plan.grid;
-    block_ = std::min(tiles > 0 ? tiles : BestBlock(), tiles_);
+        output_(table.winograd_output[static_cast<int>(kind)]),
+        domain_(DomainOf(shape, variant_)),
+        block_(tiling.block),
+        panels_(tiling.panels),
+        grid_(tiling.grid) {
     zeros_.assign(std::max(shape.src_c, panels_.width()), 0.0f);
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("winograd {} {}", variant_.name, table.name);
@@ -69,7 +79,7 @@ class WinogradConv : public Conv {
   const char* name() const override { return name_.c_str(); }
   const char* weights_form() const override { return form_.c_str(); }
   size_t packed_floats() const override {
-    return panels_.width() * (1 + points_ * shape_.src_c);
+    return panels_.width() * (1 + domain_.points * shape_.src_c);
   }
 
   void Pack(std::span<const float> weights, std::span<const float> bias,
@@ -79,12 +89,12 @@ class WinogradConv : public Conv {
     const int64_t size = shape_.src_c * shape_.dst_c;
     std::vector<float> matrix(size);
     std::vector<double> sums(size);
-    for (int point = 0; point < points_; ++point) {
+    for (int point = 0; point < domain_.points; ++point) {
       std::fill(sums.begin(), sums.end(), 0.0);
       for (int64_t y = 0; y < shape_.kernel_h; ++y) {
         for (int64_t x = 0; x < shape_.kernel_w; ++x) {
-          const double scale = Filter(points_h_, point / points_w_, y) *
-                               Filter(points_w_, point % points_w_, x);
+          const double scale = Filter(domain_.points_h, point / domain_.points_w, y) *
+                               Filter(domain_.points_w, point % domain_.points_w, x);
           if (scale == 0) continue;
           const float* tap = weights.data() + (y * shape_.kernel_w + x) * size;
           for (int64_t i = 0; i < size; ++i) sums[i] += scale * tap[i];
@@ -114,18 +124,18 @@ class WinogradConv : public Conv {
     slice.count = std::min(channel, shape_.dst_c) - slice.first;
     if (panels.begin == panels.end) return;
     // Where the transformed tiles lie does not change from block to block.
-    for (int64_t i = 0; i < points_ * block_; ++i) {
+    for (int64_t i = 0; i < domain_.points * block_; ++i) {
       work.src[i] = work.image + i * shape_.src_c;
       work.dst[i] = work.sums + i * panels_.width();
     }
-    const Range tiles = Share(tiles_, thread % grid_.pixels, grid_.pixels);
+    const Range tiles = Share(domain_.tiles, thread % grid_.pixels, grid_.pixels);
     const int64_t count = tiles.end - tiles.begin;
     const int64_t blocks = (count + block_ - 1) / block_;
     for (int64_t b = 0; b < blocks; ++b) {
       const Range block = Share(count, b, blocks);
       const int64_t first = tiles.begin + block.begin, size = block.end - block.begin;
       for (int64_t i = 0; i < size; ++i) TransformInput(args, work, first + i, i);
-      for (int point = 0; point < points_; ++point)
+      for (int point = 0; point < domain_.points; ++point)
         Multiply(args, work, point, size, slice);
       for (int64_t i = 0; i < size; ++i) {
         TransformOutput(args, work, first + i, i, slice);
@@ -149,21 +159,12 @@ class WinogradConv : public Conv {
   Work Carve(std::byte* memory) const {
     Scratch scratch(memory);
     Work work;
-    work.image = scratch.Take<float>(points_ * block_ * shape_.src_c);
-    work.sums = scratch.Take<float>(points_ * block_ * panels_.width());
-    work.src = scratch.Take<const float*>(points_ * block_);
-    work.dst = scratch.Take<float*>(points_ * block_);
+    work.image = scratch.Take<float>(domain_.points * block_ * shape_.src_c);
+    work.sums = scratch.Take<float>(domain_.points * block_ * panels_.width());
+    work.src = scratch.Take<const float*>(domain_.points * block_);
+    work.dst = scratch.Take<float*>(domain_.points * block_);
     work.bytes = scratch.bytes();
     return work;
-  }
-
-  // Half the cache for the transformed tiles, but enough of them that weights, which
-  // come from farther away, are used often.
-  int64_t BestBlock() const {
-    const int64_t tile_bytes = points_ * (shape_.src_c + panels_.width()) * 4;
-    const int64_t fit = SecondLevelCache() / 2 / tile_bytes;
-    const int64_t units = std::clamp<int64_t>(fit / panels_.rows, 4, 16);
-    return units * panels_.rows;
   }
 
   double Filter(int points, int point, int64_t tap) const {
@@ -174,9 +175,10 @@ class WinogradConv : public Conv {
     int64_t image, y, x;  // of the first output pixel
   };
   Place PlaceOf(int64_t tile) const {
-    const int64_t in_image = tile % (tiles_y_ * tiles_x_);
-    return {tile / (tiles_y_ * tiles_x_), in_image / tiles_x_ * tile_h_,
-            in_image % tiles_x_ * tile_w_};
+    const int64_t in_image = tile % (domain_.tiles_y * domain_.tiles_x);
+    return {tile / (domain_.tiles_y * domain_.tiles_x),
+            in_image / domain_.tiles_x * domain_.tile_h,
+            in_image % domain_.tiles_x * domain_.tile_w};
   }
 
   void TransformInput(const ConvArgs& args, const Work& work, int64_t tile,
@@ -185,9 +187,9 @@ class WinogradConv : public Conv {
     const float* image =
         args.src + place.image * shape_.src_h * shape_.src_w * shape_.src_pitch;
     const float* src[kMaxPoints];
-    for (int p = 0; p < points_; ++p) {
-      const int64_t y = place.y - shape_.pad_top + p / points_w_;
-      const int64_t x = place.x - shape_.pad_left + p % points_w_;
+    for (int p = 0; p < domain_.points; ++p) {
+      const int64_t y = place.y - shape_.pad_top + p / domain_.points_w;
+      const int64_t x = place.x - shape_.pad_left + p % domain_.points_w;
       const bool there = y >= 0 && y < shape_.src_h && x >= 0 && x < shape_.src_w;
       src[p] = there ? image + (y * shape_.src_w + x) * shape_.src_pitch : zeros_.data();
     }
@@ -217,7 +219,7 @@ class WinogradConv : public Conv {
         tile_args.weights = weights;
         tile_args.channel = channel;
         tile_args.channels = static_cast<int>(width);
-        const bool last = point + 1 == points_ && p + 1 == slice.panels.end;
+        const bool last = point + 1 == domain_.points && p + 1 == slice.panels.end;
         const auto* next =
             reinterpret_cast<const char*>(weights + (last ? 0 : k * width));
         tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);
@@ -240,8 +242,8 @@ class WinogradConv : public Conv {
     const Place place = PlaceOf(tile);
     float* dst[kMaxPoints];
     const float* residual[kMaxPoints];
-    for (int p = 0; p < tile_h_ * tile_w_; ++p) {
-      const int64_t y = place.y + p / tile_w_, x = place.x + p % tile_w_;
+    for (int p = 0; p < domain_.tile_h * domain_.tile_w; ++p) {
+      const int64_t y = place.y + p / domain_.tile_w, x = place.x + p % domain_.tile_w;
       const bool there = y < shape_.dst_h && x < shape_.dst_w;
       const int64_t at = (place.image * shape_.dst_h + y) * shape_.dst_w + x;
       dst[p] = there ? args.dst + at * shape_.dst_pitch + slice.first : nullptr;
@@ -264,10 +266,7 @@ class WinogradConv : public Conv {
   const KernelTable& table_;
   void (*input_)(const WinogradInputArgs&);
   void (*output_)(const WinogradOutputArgs&);
-  int tile_h_ = 1, tile_w_ = 1;      // outputs
-  int points_h_ = 1, points_w_ = 1;  // inputs
-  int points_ = 1;
-  int64_t tiles_y_ = 0, tiles_x_ = 0, tiles_ = 0;
+  Domain domain_;
   int64_t block_ = 0;
   Panels panels_;
   Grid grid_;
@@ -291,9 +290,19 @@ bool IsWinograd(const ConvShape& shape, WinogradKind kind) {
 }
 
 std::unique_ptr<Conv> MakeWinogradConv(const ConvShape& shape, WinogradKind kind,
-                                       int threads, const KernelTable& table,
-                                       int64_t tiles) {
-  return std::make_unique<WinogradConv>(shape, kind, threads, table, tiles);
+                                       const Tiling& tiling, const KernelTable& table) {
+  return std::make_unique<WinogradConv>(shape, kind, tiling, table);
+}
+
+std::vector<Tiling> WinogradTilings(const ConvShape& shape, WinogradKind kind,
+                                    int threads, const KernelTable& table) {
+  const Domain domain = DomainOf(shape, VariantOf(kind));
+  return RankTilings({.positions = domain.tiles,
+                      .k = shape.src_c,
+                      .channels = shape.dst_c,
+                      .points = domain.points,
+                      .transformed = true},
+                     threads, table);
 }
 
 }  // namespace oriel::engine::kernels

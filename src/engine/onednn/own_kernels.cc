@@ -15,6 +15,7 @@ namespace {
 
 using kernels::Conv;
 using kernels::ConvShape;
+using kernels::Tiling;
 using kernels::WinogradKind;
 
 template <typename T>
@@ -94,53 +95,26 @@ std::optional<Clamp> ClampOf(const Epilogue& epilogue) {
   }
 }
 
-// Multiply-adds of one vector lane, and as much for each load and store of the
-// transforms, which run at the speed of the caches.
-double WinogradCost(const ConvShape& s, WinogradKind kind) {
-  struct Numbers {
-    int64_t outputs, points;
-    double input, output;  // of the transforms, for a channel of a tile
-  };
-  constexpr Numbers kNumbers[kernels::kWinogradKinds] = {
-      {4, 6, 400, 280}, {6, 12, 160, 110}, {4, 10, 115, 80}, {4, 6, 50, 40}};
-  const Numbers& n = kNumbers[static_cast<int>(kind)];
-  const auto along = [&](int64_t taps, int64_t size) {
-    return taps == 1 ? std::pair(size, int64_t{1})
-                     : std::pair((size + n.outputs - 1) / n.outputs, n.points);
-  };
-  const auto [tiles_y, points_y] = along(s.kernel_h, s.dst_h);
-  const auto [tiles_x, points_x] = along(s.kernel_w, s.dst_w);
-  const auto in = static_cast<double>(s.src_c), out = static_cast<double>(s.dst_c);
-  return static_cast<double>(s.batch * tiles_y * tiles_x) *
-         (static_cast<double>(points_y * points_x) * in * out + n.input * in +
-          n.output * out);
-}
-
-double DirectCost(const ConvShape& s) {
-  return static_cast<double>(s.batch * s.dst_h * s.dst_w * s.kernel_h * s.kernel_w *
-                             s.src_c) *
-         static_cast<double>(s.dst_c);
-}
-
 std::unique_ptr<const Conv> ChooseConv(const Lowering& lowering, const ConvShape& shape) {
   const kernels::KernelTable& table = *lowering.own_kernels();
   const int threads = lowering.threads();
-  if (lowering.options().precision == Precision::kF32) {
+  const Tiling direct = kernels::DirectTilings(shape, threads, table).front();
+  if (lowering.options().precision != Precision::kF32Exact) {
     constexpr double kWorthIt = 0.9;  // of the direct sums
-    double best = DirectCost(shape) * kWorthIt;
+    Tiling best{.cycles = direct.cycles * kWorthIt};
     std::optional<WinogradKind> choice;
     for (int i = 0; i < kernels::kWinogradKinds; ++i) {
       const auto kind = static_cast<WinogradKind>(i);
       if (!kernels::IsWinograd(shape, kind)) continue;
-      const double cost = WinogradCost(shape, kind);
-      if (cost < best) {
-        best = cost;
+      Tiling tiling = kernels::WinogradTilings(shape, kind, threads, table).front();
+      if (tiling.cycles < best.cycles) {
+        best = std::move(tiling);
         choice = kind;
       }
     }
-    if (choice) return kernels::MakeWinogradConv(shape, *choice, threads, table);
+    if (choice) return kernels::MakeWinogradConv(shape, *choice, best, table);
   }
-  return kernels::MakeDirectConv(shape, threads, table);
+  return kernels::MakeDirectConv(shape, direct, table);
 }
 
 // Weights as the convolution reads them, its bias with them.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/mutex.h"
 
@@ -34,6 +35,13 @@ class Choices {
   mutable Mutex mutex_;
   Entries entries_ ABSL_GUARDED_BY(mutex_);
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// How one kernel was chosen among several.
+struct Choice {
+  std::string key;                      // into Choices; empty: there was no choice
+  std::vector<std::string> candidates;  // the one that ought to be fastest first
+  size_t chosen = 0;
 };
 
 }  // namespace oriel::engine

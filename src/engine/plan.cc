@@ -92,7 +92,7 @@ class CompiledPlan : public Plan {
     stats_.arena_bytes = program_.arena_bytes;
     for (const Step& step : program_.steps) {
       steps_.push_back({step.name, step.op, std::string(step.kernel->implementation()),
-                        step.multiply_adds});
+                        step.multiply_adds, step.choice});
     }
     std::set<const uint8_t*> weights;
     for (const Slot& slot : program_.slots) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/choices.h"
 #include "tensor/tensor.h"
 #include "tensorflow/graph.pb.h"
 
@@ -55,7 +56,6 @@ class WeightStore;
 std::shared_ptr<WeightStore> NewWeightStore();
 
 struct Calibration;  // quantize/calibration.h
-class Choices;       // choices.h
 
 struct PlanOptions {
   Backend backend = Backend::kAuto;
@@ -113,6 +113,7 @@ struct StepInfo {
   std::string op;              // "Conv2D"; "Reorder" for a change of layout
   std::string implementation;  // "reference", "copy", oneDNN's "jit:avx2"
   int64_t multiply_adds = 0;   // of convolutions and matrix products, by direct sums
+  Choice choice;               // of the kernel
 };
 
 // Immutable, thread-safe; shared as shared_ptr<const Plan> so that a server can

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/choices.h"
 #include "engine/kernel.h"
 #include "tensor/tensor.h"
 
@@ -35,6 +36,7 @@ struct Step {
   std::shared_ptr<const Kernel> kernel;
   std::vector<SlotId> inputs;
   std::vector<SlotId> outputs;  // a slot that is an input too is changed in place
+  Choice choice;                // of the kernel
 };
 
 struct Program {

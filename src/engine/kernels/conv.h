@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "engine/kernels/kernel_table.h"
@@ -65,6 +66,8 @@ std::vector<Tiling> DirectTilings(const ConvShape& shape, int threads,
 std::unique_ptr<Conv> MakeDirectConv(const ConvShape& shape, int threads,
                                      const KernelTable& table);
 
+// "winograd F(4x4,3x3)".
+std::string_view WinogradName(WinogradKind kind);
 // Whether Winograd's algorithm of this kind computes such a convolution.
 bool IsWinograd(const ConvShape& shape, WinogradKind kind);
 std::unique_ptr<Conv> MakeWinogradConv(const ConvShape& shape, WinogradKind kind,

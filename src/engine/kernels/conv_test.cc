@@ -142,9 +142,10 @@ TEST_F(ConvTest, DirectIsTheSum) {
   for (Case c : cases) {
     for (const int threads : {1, 2, 3, 4}) {
       SCOPED_TRACE(fmt::format("{}, {} threads", Describe(c.shape), threads));
-      for (const Tiling& tiling : DirectTilings(c.shape, threads, *table_)) {
-        EXPECT_LT(Error(c, *MakeDirectConv(c.shape, tiling, *table_), threads), 1e-5)
-            << tiling.ToString();
+      const auto tilings = DirectTilings(c.shape, threads, *table_);
+      for (size_t i = 0; i < tilings.size(); i += 3) {
+        EXPECT_LT(Error(c, *MakeDirectConv(c.shape, tilings[i], *table_), threads), 1e-5)
+            << tilings[i].ToString();
       }
     }
     c.residual = true;
@@ -175,7 +176,7 @@ TEST_F(ConvTest, WinogradIsTheSumWithinItsBound) {
         for (const int threads : {1, 2, 4}) {
           // Some of each number of rows, panels and blocks.
           const auto tilings = WinogradTilings(c.shape, kind, threads, *table_);
-          for (size_t i = 0; i < tilings.size(); i += 5) {
+          for (size_t i = 0; i < tilings.size(); i += 11) {
             SCOPED_TRACE(fmt::format("{}, {} threads", Describe(c.shape), threads));
             const auto conv = MakeWinogradConv(c.shape, kind, tilings[i], *table_);
             EXPECT_LT(Error(c, *conv, threads), bound)

@@ -117,6 +117,7 @@ std::vector<Tiling> RankTilings(const Products& products, int threads,
       // Direct sums stream the image well from anywhere; a block only needs to be large
       // enough for the weights to be worth their way.
       add(tiling, 32);
+      add(tiling, 12);
       if (products.transformed) {
         for (const int64_t tiles : {4, 8, 16, 64, 256}) add(tiling, tiles);
       }

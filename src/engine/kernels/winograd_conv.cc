@@ -27,10 +27,10 @@ struct Variant {
 };
 
 constexpr Variant kVariants[kWinogradKinds] = {
-    {"F(4x4,3x3)", 4, 3, 6, true, &kWinogradF4_3.filter[0][0]},
-    {"F(6,7)", 6, 7, 12, false, &kWinogradF6_7.filter[0][0]},
-    {"F(4,7)", 4, 7, 10, false, &kWinogradF4_7.filter[0][0]},
-    {"F(4,3)", 4, 3, 6, false, &kWinogradF4_3.filter[0][0]},
+    {"winograd F(4x4,3x3)", 4, 3, 6, true, &kWinogradF4_3.filter[0][0]},
+    {"winograd F(6,7)", 6, 7, 12, false, &kWinogradF6_7.filter[0][0]},
+    {"winograd F(4,7)", 4, 7, 10, false, &kWinogradF4_7.filter[0][0]},
+    {"winograd F(4,3)", 4, 3, 6, false, &kWinogradF4_3.filter[0][0]},
 };
 
 const Variant& VariantOf(WinogradKind kind) { return kVariants[static_cast<int>(kind)]; }
@@ -71,7 +71,7 @@ class WinogradConv : public Conv {
         grid_(tiling.grid) {
     zeros_.assign(std::max(shape.src_c, panels_.width()), 0.0f);
     thread_bytes_ = Carve(nullptr).bytes;
-    name_ = fmt::format("winograd {} {}", variant_.name, table.name);
+    name_ = fmt::format("{} {}", variant_.name, table.name);
     form_ = fmt::format("{} panels{}", variant_.name, table.lanes);
     for (const int v : panels_.vectors) form_ += fmt::format(",{}", v);
   }
@@ -276,6 +276,8 @@ class WinogradConv : public Conv {
 };
 
 }  // namespace
+
+std::string_view WinogradName(WinogradKind kind) { return VariantOf(kind).name; }
 
 bool IsWinograd(const ConvShape& shape, WinogradKind kind) {
   const Variant& variant = VariantOf(kind);

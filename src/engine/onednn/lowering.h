@@ -98,6 +98,8 @@ class Lowering {
   // A step by a kernel of the engine's own.
   void AddKernel(const Op& op, std::shared_ptr<const Kernel> kernel,
                  std::vector<SlotId> inputs, std::vector<SlotId> outputs);
+  // Of the kernel that was added last.
+  void SetChoice(Choice choice) { program_.steps.back().choice = std::move(choice); }
 
   // A step that copies from one place into another.
   void AddReorder(const std::string& name, const Located& from, const Located& to);

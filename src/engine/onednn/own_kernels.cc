@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/choices.h"
+#include "engine/kernels/candidates.h"
 #include "engine/kernels/conv.h"
 #include "engine/kernels/pool.h"
 #include "engine/onednn/lowering.h"
@@ -15,7 +17,6 @@ namespace {
 
 using kernels::Conv;
 using kernels::ConvShape;
-using kernels::Tiling;
 using kernels::WinogradKind;
 
 template <typename T>
@@ -95,26 +96,21 @@ std::optional<Clamp> ClampOf(const Epilogue& epilogue) {
   }
 }
 
-std::unique_ptr<const Conv> ChooseConv(const Lowering& lowering, const ConvShape& shape) {
+// The candidate that was measured to be fastest, else the one that ought to be.
+std::unique_ptr<const Conv> ChooseConv(const Lowering& lowering, const ConvShape& shape,
+                                       bool residual, Choice& choice) {
   const kernels::KernelTable& table = *lowering.own_kernels();
-  const int threads = lowering.threads();
-  const Tiling direct = kernels::DirectTilings(shape, threads, table).front();
-  if (lowering.options().precision != Precision::kF32Exact) {
-    constexpr double kWorthIt = 0.9;  // of the direct sums
-    Tiling best{.cycles = direct.cycles * kWorthIt};
-    std::optional<WinogradKind> choice;
-    for (int i = 0; i < kernels::kWinogradKinds; ++i) {
-      const auto kind = static_cast<WinogradKind>(i);
-      if (!kernels::IsWinograd(shape, kind)) continue;
-      Tiling tiling = kernels::WinogradTilings(shape, kind, threads, table).front();
-      if (tiling.cycles < best.cycles) {
-        best = std::move(tiling);
-        choice = kind;
-      }
-    }
-    if (choice) return kernels::MakeWinogradConv(shape, *choice, best, table);
+  const bool winograd = lowering.options().precision != Precision::kF32Exact;
+  const auto candidates =
+      kernels::ListCandidates(shape, winograd, lowering.threads(), table);
+  choice.key = kernels::CandidatesKey(shape, residual, lowering.threads());
+  for (const auto& candidate : candidates) choice.candidates.push_back(candidate.Name());
+  if (lowering.options().choices != nullptr) {
+    const auto best = lowering.options().choices->Find(choice.key);
+    const auto it = std::find(choice.candidates.begin(), choice.candidates.end(), best);
+    if (it != choice.candidates.end()) choice.chosen = it - choice.candidates.begin();
   }
-  return kernels::MakeDirectConv(shape, direct, table);
+  return candidates[choice.chosen].Make(shape, table);
 }
 
 // Weights as the convolution reads them, its bias with them.
@@ -211,12 +207,14 @@ absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
       lowering.DefineImage(op.outputs[0], residual ? &*residual : nullptr);
   ConvShape shape = ShapeOf(src_shape, attrs.window, dst_shape.dim(3), src, dst);
   if (residual) shape.residual_pitch = residual->pitch;
+  Choice choice;
   std::unique_ptr<const Conv> conv =
       depthwise
           ? kernels::MakeDepthwiseConv(shape, lowering.threads(), *lowering.own_kernels())
-          : ChooseConv(lowering, shape);
+          : ChooseConv(lowering, shape, residual.has_value(), choice);
   RETURN_IF_ERROR(AddConv(lowering, op, std::move(conv), /*transpose=*/false, src,
                           residual, dst, *clamp));
+  lowering.SetChoice(std::move(choice));
   return true;
 }
 

@@ -22,6 +22,18 @@ void Tile(const TileArgs& args) {
 #pragma GCC unroll 4
     for (int j = 0; j < VECTORS; ++j) sum[i][j] = Load(args.bias + j * kLanes);
   }
+  // What the result is added to or takes the place of is far away, and in pieces too
+  // short for the hardware to foresee.
+  const float* const* const far =
+      args.residual != nullptr ? args.residual : const_cast<const float* const*>(args.dst);
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) {
+    _mm_prefetch(reinterpret_cast<const char*>(far[i] + args.channel), _MM_HINT_T0);
+    if constexpr (kWidth * sizeof(float) > 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(far[i] + args.channel + kWidth - 1),
+                   _MM_HINT_T0);
+    }
+  }
   const float* const* src = args.src;
   const char* prefetch = args.prefetch;
   for (int s = 0; s < args.num_segments; ++s, src += ROWS) {

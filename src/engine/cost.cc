@@ -15,6 +15,11 @@ int64_t MultiplyAdds(const Ir& ir, const Op& op) {
   if (const auto* matmul = dynamic_cast<const MatMulAttrs*>(op.attrs.get())) {
     return matmul->m * matmul->n * matmul->k;
   }
+  if (const auto* fused = dynamic_cast<const FusedAttrs*>(op.attrs.get())) {
+    int64_t sum = 0;
+    for (const Op& part : fused->ops) sum += MultiplyAdds(ir, part);
+    return sum;
+  }
   return 0;
 }
 

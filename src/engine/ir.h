@@ -81,6 +81,12 @@ struct Op {
   }
 };
 
+// Of an operation that stands for several: what a backend computes in one step. Its
+// inputs are all that they read and do not compute, without constants.
+struct FusedAttrs : OpAttrs {
+  std::vector<Op> ops;  // in running order, each with inputs and outputs of its own
+};
+
 struct Ir {
   std::vector<Value> values;
   std::vector<Op> ops;  // producers before consumers

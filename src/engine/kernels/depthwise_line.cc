@@ -3,9 +3,20 @@
 #include <algorithm>
 
 namespace oriel::engine::kernels {
+namespace {
+
+DepthwiseKind KindOf(const ConvShape& shape) {
+  if (shape.dilation_w != 1 || shape.stride_w > 2) return DepthwiseKind::kAny;
+  const bool one = shape.stride_w == 1;
+  if (shape.kernel_w == 3) return one ? DepthwiseKind::k3 : DepthwiseKind::k3Stride2;
+  if (shape.kernel_w == 5) return one ? DepthwiseKind::k5 : DepthwiseKind::k5Stride2;
+  return DepthwiseKind::kAny;
+}
+
+}  // namespace
 
 DepthwiseLine::DepthwiseLine(const ConvShape& shape, const KernelTable& table)
-    : shape_(shape), table_(table) {
+    : shape_(shape), table_(table), kind_(KindOf(shape)) {
   const int64_t extent = (shape.kernel_w - 1) * shape.dilation_w + 1;
   // x * stride - pad >= 0 and x * stride - pad + extent <= src_w
   const int64_t first = (shape.pad_left + shape.stride_w - 1) / shape.stride_w;
@@ -14,7 +25,7 @@ DepthwiseLine::DepthwiseLine(const ConvShape& shape, const KernelTable& table)
   inside_.begin = std::min(first, shape.dst_w);
   inside_.end = std::clamp(end, inside_.begin, shape.dst_w);
   constexpr int64_t kUnit = 16, kNearestCache = 16 << 10;
-  const int64_t columns = (kDepthwisePixels - 1) * shape.stride_w + extent;
+  const int64_t columns = (kDepthwiseLinePixels - 1) * shape.stride_w + extent;
   const int64_t channel_bytes = shape.kernel_h * columns * sizeof(float);
   block_ = std::max(kNearestCache / channel_bytes / kUnit, int64_t{2}) * kUnit;
 }
@@ -31,12 +42,7 @@ void DepthwiseLine::Run(const Args& args) const {
   for (int64_t channel = 0; channel < args.channels; channel += block_) {
     const Range channels{channel, std::min<int64_t>(channel + block_, args.channels)};
     for (int64_t x = 0; x < inside_.begin; ++x) RunPixels(args, {x, x + 1}, channels);
-    const int64_t count = inside_.end - inside_.begin;
-    const int64_t pieces = (count + kDepthwisePixels - 1) / kDepthwisePixels;
-    for (int64_t piece = 0; piece < pieces; ++piece) {
-      const Range share = Share(count, piece, pieces);
-      RunPixels(args, {inside_.begin + share.begin, inside_.begin + share.end}, channels);
-    }
+    if (inside_.end > inside_.begin) RunPixels(args, inside_, channels);
     for (int64_t x = inside_.end; x < shape_.dst_w; ++x) {
       RunPixels(args, {x, x + 1}, channels);
     }
@@ -53,6 +59,7 @@ void DepthwiseLine::RunPixels(const Args& args, Range pixels, Range channels) co
   const Work& work = *args.work;
   DepthwiseArgs call{.rows = work.rows,
                      .first_taps = work.first_taps,
+                     .pixels = static_cast<int>(pixels.end - pixels.begin),
                      .columns = static_cast<int>(end - first),
                      .column_stride = d * args.src_pitch,
                      .pixel_stride = shape_.stride_w * args.src_pitch,
@@ -77,7 +84,8 @@ void DepthwiseLine::RunPixels(const Args& args, Range pixels, Range channels) co
           static_cast<int32_t>(ky * shape_.kernel_w + first);
     }
   }
-  table_.depthwise[pixels.end - pixels.begin](call);
+  const DepthwiseKind kind = end - first == shape_.kernel_w ? kind_ : DepthwiseKind::kAny;
+  table_.depthwise[static_cast<int>(kind)](call);
 }
 
 }  // namespace oriel::engine::kernels

@@ -40,6 +40,7 @@ class DepthwiseLine {
 
   ConvShape shape_;
   const KernelTable& table_;
+  DepthwiseKind kind_ = DepthwiseKind::kAny;
   Range inside_;       // pixels of the result all of whose taps are inside the image
   int64_t block_ = 0;  // channels whose taps stay in the nearest cache
 };

@@ -51,6 +51,8 @@ struct Int8TileArgs {
 };
 using Int8TileFn = void (*)(const Int8TileArgs&);
 
+constexpr int kDepthwisePixels = 6;  // of one call, at most
+
 // As DepthwiseArgs, with pixels and weights that are whole numbers: their sums are
 // exact in float32 below 2^24. Pixel 0 of the call is pixel `pixel` of the output.
 struct Int8DepthwiseArgs {

@@ -38,7 +38,31 @@ struct TileArgs {
 using TileFn = void (*)(const TileArgs&);
 constexpr int kPrefetchSteps = 8;
 
-constexpr int kDepthwisePixels = 6;  // of one call, at most
+// dst[pixel][c] = clamp(bias[c] + sum_s sum_k src[s][pixel][k] * weights[s][k][c]
+//                       + residual[pixel][c])
+// for one panel of output channels and pixels at even distances: less to set up than
+// tiles, which counts where k is small.
+struct StripArgs {
+  const float* const* src = nullptr;  // by segment: of the first pixel, `count` floats
+  int num_segments = 1;
+  int count = 0;
+  int64_t pixel_stride = 0;  // floats from pixel to pixel in src
+  int pixels = 0;
+  const float* weights = nullptr;  // [segment][count][width of the panel]
+  const float* bias = nullptr;     // [width of the panel]
+  float* dst = nullptr;            // of the first pixel: the panel's first channel
+  int64_t dst_stride = 0;
+  const float* residual = nullptr;  // null: none
+  int64_t residual_stride = 0;
+  int channels = 0;  // stored; at most the width of the panel
+  float low = 0, high = 0;
+};
+using StripFn = void (*)(const StripArgs&);
+
+// Filters that have loops of their own; of any height.
+enum class DepthwiseKind { kAny, k3, k3Stride2, k5, k5Stride2 };  // by width
+constexpr int kDepthwiseKinds = 5;
+constexpr int kDepthwiseLinePixels = 9;  // that a loop computes at a time, at most
 
 // dst[pixel][c] = clamp(bias[c] + sum_tap src[tap][pixel][c] * weights[tap][c]
 //                       + residual[pixel][c])
@@ -48,6 +72,7 @@ struct DepthwiseArgs {
   const float* const* rows = nullptr;
   const int32_t* first_taps = nullptr;  // by row: the weights of its first tap
   int num_rows = 0;
+  int pixels = 0;
   int columns = 0;                 // taps of a row
   int64_t column_stride = 0;       // floats from tap to tap
   int64_t pixel_stride = 0;        // floats from pixel to pixel
@@ -61,6 +86,8 @@ struct DepthwiseArgs {
   int channels = 0;
   float low = 0, high = 0;
 };
+
+using DepthwiseFn = void (*)(const DepthwiseArgs&);
 
 // Maximum or mean over the pixels of a window.
 struct PoolArgs {
@@ -108,10 +135,8 @@ struct TileSizes {
 struct KernelTable : TileSizes {
   const char* name = nullptr;                                // "avx2"
   TileFn tile[kMaxPanelVectors + 1][kMaxTileRows + 1] = {};  // by vectors and rows
-  void (*depthwise[kDepthwisePixels + 1])(const DepthwiseArgs&) = {};  // by pixels
-  // Copies `channels` of each pixel, which are `pitch` floats apart, to a dense line.
-  void (*copy_line)(const float* src, int64_t pitch, int64_t pixels, int channels,
-                    float* dst) = nullptr;
+  StripFn strip[kMaxPanelVectors + 1] = {};                  // by vectors
+  DepthwiseFn depthwise[kDepthwiseKinds] = {};
   PoolFn max_pool = nullptr;
   PoolFn mean_pool = nullptr;
   void (*winograd_input[kWinogradKinds])(const WinogradInputArgs&) = {};

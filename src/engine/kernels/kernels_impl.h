@@ -2,14 +2,13 @@
 // Included once, by kernels_avx2.cc and kernels_avx512.cc; see simd.h.
 #pragma once
 
+#include "engine/kernels/depthwise_impl.h"
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/simd.h"
+#include "engine/kernels/strip_impl.h"
 #include "engine/kernels/winograd_matrices.h"
 
 namespace oriel::engine::kernels::ORIEL_ISA {
-
-// max(low, x) and min(high, x) give x where x is NaN.
-ORIEL_ALWAYS_INLINE Vec Clamp(Vec x, Vec low, Vec high) { return Min(high, Max(low, x)); }
 
 // ROWS x VECTORS accumulators stay in registers over all of k; each step loads one
 // row of the panel and spreads one float of each row of the image.
@@ -100,72 +99,6 @@ void Tile(const TileArgs& args) {
         StoreFirst(dst + j * kLanes, Clamp(sum[i][j], low, high), left);
       }
     }
-  }
-}
-
-// Calls body(c, load, store) for each vector of channels: all lanes, then the rest.
-template <typename Body>
-ORIEL_ALWAYS_INLINE void ForChannels(int channels, const Body& body) {
-  int c = 0;
-  for (; c + kLanes <= channels; c += kLanes) {
-    body(
-        c, [](const float* p) { return Load(p); }, [](float* p, Vec v) { Store(p, v); });
-  }
-  const int left = channels - c;
-  if (left > 0) {
-    body(
-        c, [left](const float* p) { return LoadFirst(p, left); },
-        [left](float* p, Vec v) { StoreFirst(p, v, left); });
-  }
-}
-
-// Pixel i of up to six is at base + i * stride, which two bases and the addresses'
-// scales give without a pointer for each.
-template <int PIXELS>
-void Depthwise(const DepthwiseArgs& args) {
-  static_assert(PIXELS <= 6);
-  const Vec low = Set1(args.low), high = Set1(args.high);
-  const int64_t step = args.pixel_stride, columns = args.columns;
-  const int64_t column_stride = args.column_stride, weights_pitch = args.weights_pitch;
-  const int64_t dst_stride = args.dst_stride;
-  const float* const residual = args.residual;
-  ForChannels(args.channels, [&](int c, auto load, auto store) {
-    Vec sum[PIXELS];
-    const Vec bias = load(args.bias + c);
-#pragma GCC unroll 8
-    for (int i = 0; i < PIXELS; ++i) sum[i] = bias;
-    for (int row = 0; row < args.num_rows; ++row) {
-      const float* near = args.rows[row] + c;
-      const float* far = near + 3 * step;
-      const float* weights = args.weights + args.first_taps[row] * weights_pitch + c;
-#pragma GCC unroll 1
-      for (int64_t column = 0; column < columns; ++column) {
-        const Vec w = load(weights);
-#pragma GCC unroll 8
-        for (int i = 0; i < PIXELS; ++i) {
-          sum[i] = Fma(load(i < 3 ? near + i * step : far + (i - 3) * step), w, sum[i]);
-        }
-        near += column_stride;
-        far += column_stride;
-        weights += weights_pitch;
-      }
-    }
-    float* dst = args.dst + c;
-#pragma GCC unroll 8
-    for (int i = 0; i < PIXELS; ++i) {
-      if (residual != nullptr) {
-        sum[i] = Add(sum[i], load(residual + i * args.residual_stride + c));
-      }
-      store(dst + i * dst_stride, Clamp(sum[i], low, high));
-    }
-  });
-}
-
-inline void CopyLine(const float* src, int64_t pitch, int64_t pixels, int channels,
-                     float* dst) {
-  for (int64_t i = 0; i < pixels; ++i, src += pitch, dst += channels) {
-    ForChannels(channels,
-                [&](int c, auto load, auto store) { store(dst + c, load(src + c)); });
   }
 }
 
@@ -349,14 +282,6 @@ constexpr void AddPanel(KernelTable& table) {
   AddTiles<VECTORS, kRows>(table);
 }
 
-template <int PIXELS>
-constexpr void AddDepthwise(KernelTable& table) {
-  if constexpr (PIXELS > 0) {
-    table.depthwise[PIXELS] = Depthwise<PIXELS>;
-    AddDepthwise<PIXELS - 1>(table);
-  }
-}
-
 template <const auto& W>
 constexpr void AddWinogradRow(KernelTable& table, WinogradKind kind) {
   table.winograd_input[static_cast<int>(kind)] = WinogradInputRow<W>;
@@ -373,8 +298,8 @@ constexpr KernelTable MakeTable(const char* name, double fma_per_cycle) {
   AddPanel<2>(table);
   AddPanel<3>(table);
   if constexpr (kRegisters == 32) AddPanel<4>(table);
-  AddDepthwise<kDepthwisePixels>(table);
-  table.copy_line = CopyLine;
+  AddStrips(table);
+  AddDepthwise(table);
   table.max_pool = Pool<true>;
   table.mean_pool = Pool<false>;
   constexpr int kSquare = static_cast<int>(WinogradKind::kF4x4_3x3);

@@ -86,4 +86,23 @@ ORIEL_ALWAYS_INLINE Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
 
 #endif
 
+// max(low, x) and min(high, x) give x where x is NaN.
+ORIEL_ALWAYS_INLINE Vec Clamp(Vec x, Vec low, Vec high) { return Min(high, Max(low, x)); }
+
+// Calls body(c, load, store) for each vector of channels: all lanes, then the rest.
+template <typename Body>
+ORIEL_ALWAYS_INLINE void ForChannels(int channels, const Body& body) {
+  int c = 0;
+  for (; c + kLanes <= channels; c += kLanes) {
+    body(
+        c, [](const float* p) { return Load(p); }, [](float* p, Vec v) { Store(p, v); });
+  }
+  const int left = channels - c;
+  if (left > 0) {
+    body(
+        c, [left](const float* p) { return LoadFirst(p, left); },
+        [left](float* p, Vec v) { StoreFirst(p, v, left); });
+  }
+}
+
 }  // namespace oriel::engine::kernels::ORIEL_ISA

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/onednn/depthwise_blocks.h"
 #include "engine/ops.h"
 #include "engine/ops/array_ops.h"
 #include "engine/weight_store.h"
@@ -290,7 +291,7 @@ void Lowering::PlanSlices() {
       }
     }
     if (concat || type == "Conv2D" || type == "DepthwiseConv2dNative" ||
-        type == "MaxPool" || type == "AvgPool") {
+        type == kDepthwiseBlock || type == "MaxPool" || type == "AvgPool") {
       own[op.outputs[0]] = true;
     }
   }
@@ -441,6 +442,10 @@ namespace oriel::engine {
 
 absl::StatusOr<Program> LowerToOneDnn(const Ir& ir, const PlanOptions& options,
                                       int threads, WeightStore& weights) {
+  if (options.backend == Backend::kNative) {
+    const Ir fused = onednn::FuseDepthwiseBlocks(ir, threads);
+    return onednn::Lowering(fused, options, threads, weights).Lower();
+  }
   return onednn::Lowering(ir, options, threads, weights).Lower();
 }
 

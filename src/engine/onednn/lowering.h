@@ -41,6 +41,7 @@ class Lowering {
 
   // For the lowerings of single operations.
 
+  const Ir& ir() const { return ir_; }
   const Value& value(ValueId id) const { return ir_.values[id]; }
   const Shape& shape(ValueId id) const { return ir_.values[id].shape; }
 

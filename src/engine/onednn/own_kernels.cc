@@ -1,5 +1,7 @@
 // Lowerings to our own kernels (engine/kernels).
 
+#include "engine/onednn/own_kernels.h"
+
 #include <cmath>
 #include <utility>
 
@@ -18,15 +20,6 @@ namespace {
 using kernels::Conv;
 using kernels::ConvShape;
 using kernels::WinogradKind;
-
-template <typename T>
-T* At(void* memory, size_t offset) {
-  return reinterpret_cast<T*>(static_cast<std::byte*>(memory) + offset);
-}
-
-struct Clamp {
-  float low = -INFINITY, high = INFINITY;
-};
 
 // Inputs: image, packed weights, residual if there is one.
 class ConvKernel : public Kernel {
@@ -82,19 +75,6 @@ class PoolKernel : public Kernel {
   std::unique_ptr<const kernels::Pool> pool_;
   size_t src_, dst_;
 };
-
-// The activations that are a clamp.
-std::optional<Clamp> ClampOf(const Epilogue& epilogue) {
-  if (!epilogue.activation) return Clamp{};
-  switch (epilogue.activation->kind) {
-    case UnaryKind::kRelu:
-      return Clamp{0, INFINITY};
-    case UnaryKind::kRelu6:
-      return Clamp{0, 6};
-    default:
-      return std::nullopt;
-  }
-}
 
 // The candidate that was measured to be fastest, else the one that ought to be.
 std::unique_ptr<const Conv> ChooseConv(const Lowering& lowering, const ConvShape& shape,
@@ -152,7 +132,33 @@ absl::StatusOr<std::optional<ImageView>> ResidualOf(const Op& op, const GetView&
   return view;
 }
 
-// A convolution or pool of `src` that makes `channels` channels.
+absl::Status AddConv(Lowering& lowering, const Op& op, std::unique_ptr<const Conv> conv,
+                     bool transpose, const ImageView& src,
+                     const std::optional<ImageView>& residual, const ImageView& dst,
+                     Clamp clamp) {
+  ASSIGN_OR_RETURN(const SlotId weights, AddWeights(lowering, op, *conv, transpose));
+  std::vector<SlotId> inputs = {src.slot, weights};
+  if (residual) inputs.push_back(residual->slot);
+  lowering.AddKernel(
+      op, std::make_shared<ConvKernel>(std::move(conv), src, residual, dst, clamp),
+      std::move(inputs), {dst.slot});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::optional<Clamp> ClampOf(const Epilogue& epilogue) {
+  if (!epilogue.activation) return Clamp{};
+  switch (epilogue.activation->kind) {
+    case UnaryKind::kRelu:
+      return Clamp{0, INFINITY};
+    case UnaryKind::kRelu6:
+      return Clamp{0, 6};
+    default:
+      return std::nullopt;
+  }
+}
+
 ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels,
                   const ImageView& src, const ImageView& dst) {
   const WindowAxis &h = window.h, &w = window.w;
@@ -174,21 +180,6 @@ ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels
           .src_pitch = src.pitch,
           .dst_pitch = dst.pitch};
 }
-
-absl::Status AddConv(Lowering& lowering, const Op& op, std::unique_ptr<const Conv> conv,
-                     bool transpose, const ImageView& src,
-                     const std::optional<ImageView>& residual, const ImageView& dst,
-                     Clamp clamp) {
-  ASSIGN_OR_RETURN(const SlotId weights, AddWeights(lowering, op, *conv, transpose));
-  std::vector<SlotId> inputs = {src.slot, weights};
-  if (residual) inputs.push_back(residual->slot);
-  lowering.AddKernel(
-      op, std::make_shared<ConvKernel>(std::move(conv), src, residual, dst, clamp),
-      std::move(inputs), {dst.slot});
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
   const auto& attrs = op.attrs_as<ConvAttrs>();

@@ -1,7 +1,5 @@
 #include "base/cpus.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -68,6 +66,27 @@ int AvailableCpus() {
   const double quota = CgroupQuota();
   if (quota <= 0) return affinity;
   return std::clamp(static_cast<int>(std::ceil(quota)), 1, affinity);
+}
+
+ScopedCpuShare::ScopedCpuShare(int share, int shares) {
+  CPU_ZERO(&before_);
+  if (shares < 2 || ::sched_getaffinity(0, sizeof(before_), &before_) != 0) return;
+  const int cpus = CPU_COUNT(&before_);
+  if (cpus < shares || CgroupQuota() > 0) return;
+  const int begin = cpus * share / shares, end = cpus * (share + 1) / shares;
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  int index = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &before_)) continue;
+    if (index >= begin && index < end) CPU_SET(cpu, &mine);
+    ++index;
+  }
+  pinned_ = ::sched_setaffinity(0, sizeof(mine), &mine) == 0;
+}
+
+ScopedCpuShare::~ScopedCpuShare() {
+  if (pinned_) ::sched_setaffinity(0, sizeof(before_), &before_);
 }
 
 }  // namespace oriel

@@ -27,6 +27,7 @@ struct Flags {
   RunnableSource source;
   std::vector<int> batches = {1};
   std::vector<int> streams = {1};
+  bool no_pin = false;
   std::vector<std::string> shapes;
   std::vector<std::string> outputs;
   engine::Backend backend = engine::Backend::kAuto;
@@ -236,6 +237,7 @@ absl::Status MeasureRow(const Flags& flags, const engine::Plan& plan, int batch,
   ASSIGN_OR_RETURN(row.load,
                    engine::MeasureLoad(plan, inputs,
                                        {.streams = streams,
+                                        .pin = !flags.no_pin,
                                         .warmup = Milliseconds(flags.duration / 5),
                                         .duration = Milliseconds(flags.duration)}));
   row.peak_memory = PeakMemory();
@@ -303,6 +305,8 @@ Action SetupBench(CLI::App& command) {
       ->delimiter(',')
       ->default_str("1")
       ->check(CLI::Range(1, 1024));
+  command.add_flag("--no-pin", flags->no_pin,
+                   "Let several streams move between all CPUs; they keep to their own");
   AddThreadsOption(command, flags->threads)
       ->description(
           "Threads of one run; 0: the CPUs that the process may use, shared between the "

@@ -34,6 +34,7 @@ struct Flags {
   int max_batch = 8;
   int64_t max_delay_us = 2000;
   int workers = 1;
+  bool no_pin = false;
   int threads = 0;
   engine::Precision precision = engine::Precision::kF32;
   int decode_threads = 0;
@@ -91,6 +92,7 @@ absl::StatusOr<std::shared_ptr<serving::ServedModel>> Load(
                DescribePrecision(session->precision()));
   serving::ServedModelOptions options;
   options.workers = flags.workers;
+  options.pin = !flags.no_pin;
   options.max_delay = std::chrono::microseconds(flags.max_delay_us);
   options.max_pending = flags.queue;
   return serving::ServedModel::Create(std::move(session), options, pool,
@@ -190,6 +192,8 @@ Action SetupServe(CLI::App& command) {
       .add_option("--threads", flags->threads,
                   "Threads of one batch (default: the CPUs, shared among the workers)")
       ->check(CLI::Range(0, 4096));
+  command.add_flag("--no-pin", flags->no_pin,
+                   "Let several workers move between all CPUs; they keep to their own");
   AddPrecisionOption(command, flags->precision);
   command
       .add_option("--decode-threads", flags->decode_threads,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/cpus.h"
+
 namespace oriel::serving {
 namespace {
 
@@ -26,8 +28,12 @@ Batcher::Batcher(std::vector<std::unique_ptr<model::Session::Runner>> runners,
       clock_(clock),
       runners_(std::move(runners)) {
   threads_.reserve(runners_.size());
-  for (const auto& runner : runners_) {
-    threads_.emplace_back([this, &runner = *runner] { Work(runner); });
+  const int workers = static_cast<int>(runners_.size());
+  for (int i = 0; i < workers; ++i) {
+    threads_.emplace_back([this, i, workers] {
+      const ScopedCpuShare cpus(i, options_.pin ? workers : 1);
+      Work(*runners_[i]);
+    });
   }
 }
 

@@ -30,6 +30,7 @@ struct BatcherOptions {
   std::chrono::microseconds max_delay{2000};
   size_t max_queue = 256;                          // images that wait
   uint64_t max_queue_bytes = uint64_t{512} << 20;  // of their floats
+  bool pin = true;  // each worker to CPUs of its own (ScopedCpuShare)
 };
 
 // What a request's turn in the batcher gave. The span lives for the callback.

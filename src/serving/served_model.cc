@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/cpus.h"
+
 namespace oriel::serving {
 namespace {
 
@@ -46,7 +48,10 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::Create(
     std::shared_ptr<const model::Session> session, const ServedModelOptions& options,
     WorkerPool& pool, Clock& clock) {
   std::vector<std::unique_ptr<model::Session::Runner>> runners;
-  for (int i = 0; i < std::max(1, options.workers); ++i) {
+  const int workers = std::max(1, options.workers);
+  for (int i = 0; i < workers; ++i) {
+    // The runner's own threads stay where its worker will be.
+    const ScopedCpuShare cpus(i, options.pin ? workers : 1);
     ASSIGN_OR_RETURN(auto runner, session->NewRunner());
     RETURN_IF_ERROR(WarmUp(*session, *runner));
     runners.push_back(std::move(runner));
@@ -56,6 +61,7 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::Create(
       .max_delay = options.max_delay,
       .max_queue = options.max_pending,
       .max_queue_bytes = options.max_queue_bytes,
+      .pin = options.pin,
   };
   std::shared_ptr<ServedModel> model(new ServedModel(session, options, pool, clock));
   model->batcher_ =

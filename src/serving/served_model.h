@@ -21,6 +21,7 @@ namespace oriel::serving {
 
 struct ServedModelOptions {
   int workers = 1;  // plan workers: each runs one batch at a time
+  bool pin = true;  // each worker to CPUs of its own (ScopedCpuShare)
   std::chrono::microseconds max_delay{2000};
   // Images accepted and not yet answered, whether they wait for decoding, for
   // the network, or are in work.

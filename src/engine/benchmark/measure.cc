@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "base/cpus.h"
 #include "base/interrupt.h"
 
 namespace oriel::engine {
@@ -46,11 +47,11 @@ absl::StatusOr<LoadResult> MeasureLoad(const Plan& plan, std::span<const Tensor>
   std::atomic<bool> stop{false};
   std::barrier start(options.streams);
   std::vector<Stream> streams(options.streams);
-  for (Stream& stream : streams) {
+  const auto work = [&](int index) {
+    Stream& stream = streams[index];
+    const ScopedCpuShare cpus(index, options.pin ? options.streams : 1);
     stream.context = plan.NewContext();
     stream.outputs = MakeTensors(plan.outputs());
-  }
-  const auto work = [&](Stream& stream) {
     const auto run = [&] {
       absl::Status status = plan.Run(*stream.context, inputs, stream.outputs);
       if (status.ok()) status = CheckInterrupted();
@@ -71,10 +72,8 @@ absl::StatusOr<LoadResult> MeasureLoad(const Plan& plan, std::span<const Tensor>
     }
   };
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < streams.size(); ++i) {
-    threads.emplace_back([&, i] { work(streams[i]); });
-  }
-  work(streams[0]);
+  for (int i = 1; i < options.streams; ++i) threads.emplace_back(work, i);
+  work(0);
   for (std::thread& thread : threads) thread.join();
 
   LoadResult result;

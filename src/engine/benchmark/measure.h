@@ -16,6 +16,7 @@ std::vector<Tensor> RandomInputs(const Plan& plan);
 
 struct LoadOptions {
   int streams = 1;  // contexts that run at once, each on its own thread
+  bool pin = true;  // each stream to CPUs of its own (ScopedCpuShare)
   std::chrono::milliseconds warmup{500};
   std::chrono::milliseconds duration{3000};
 };

@@ -16,6 +16,9 @@ absl::StatusOr<Program> LowerToReference(const Ir& ir, WeightStore& weights);
 absl::StatusOr<Program> LowerToOneDnn(const Ir& ir, const PlanOptions& options,
                                       int threads, WeightStore& weights);
 
+// Whether our own kernels compute a quantized operation in integers on this CPU.
+bool HasInt8Kernel(const Ir& ir, const Op& op);
+
 // A reference kernel as a step, epilogue included; its slots are the inputs and outputs
 // of `op`, row-major.
 std::shared_ptr<const Kernel> MakeReferenceKernel(const Ir& ir, const Op& op);

@@ -261,7 +261,9 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
   }
   const bool int8 = options.precision == Precision::kInt8;
   if (options.backend == Backend::kAuto) {
-    options.backend = int8 ? Backend::kOneDnn : ChooseBackend(ir);
+    options.backend = !int8           ? ChooseBackend(ir)
+                      : HasFastInt8() ? Backend::kNative
+                                      : Backend::kOneDnn;
   }
   const Threads threads = ChooseThreads(options);
   if (int8) {
@@ -275,7 +277,11 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
     // Kernels are made for the number of threads that runs them.
     const ScopedThreads scoped(threads.openmp);
     if (!int8) FuseOps(ir);
-    if (int8 && !HasFastInt8()) SimulateQuantization(ir);
+    if (int8) {
+      const bool native = options.backend == Backend::kNative;
+      SimulateQuantization(
+          ir, [&](const Op& op) { return !native || !HasInt8Kernel(ir, op); });
+    }
     ASSIGN_OR_RETURN(program, LowerToOneDnn(ir, options, threads.own, *weights));
   }
   PlanMemory(program);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/onednn/depthwise_blocks.h"
+#include "engine/onednn/lowerings.h"
 #include "engine/ops.h"
 #include "engine/ops/array_ops.h"
 #include "engine/weight_store.h"
@@ -38,13 +39,8 @@ std::string DescKey(const memory::desc& desc) {
   return key;
 }
 
-// Whose inputs can lie in slices of its result.
-bool IsConcatOfChannels(const Ir& ir, const Op& op) {
-  const auto* attrs = dynamic_cast<const ConcatAttrs*>(op.attrs.get());
-  if (attrs == nullptr || attrs->pack) return false;
-  const Value& value = ir.values[op.outputs[0]];
-  return attrs->axis == 3 && value.shape.rank() == 4 && value.shape.elements() > 0 &&
-         value.dtype == DType::kFloat32;
+const kernels::Int8Table* Int8Kernels(const PlanOptions& options) {
+  return options.backend == Backend::kNative ? kernels::FindInt8Table() : nullptr;
 }
 
 void ExecuteReorder(const memory::desc& from_desc, const void* from,
@@ -58,18 +54,30 @@ void ExecuteReorder(const memory::desc& from_desc, const void* from,
 
 }  // namespace
 
+bool Lowering::IsConcatOfChannels(const Op& op) const {
+  const auto* attrs = dynamic_cast<const ConcatAttrs*>(op.attrs.get());
+  if (attrs == nullptr || attrs->pack) return false;
+  const Value& value = ir_.values[op.outputs[0]];
+  return attrs->axis == 3 && value.shape.rank() == 4 && value.shape.elements() > 0 &&
+         value.dtype == DType::kFloat32;
+}
+
 Lowering::Lowering(const Ir& ir, const PlanOptions& options, int threads,
                    WeightStore& weights)
     : ir_(ir),
       options_(options),
       weights_(weights),
       own_kernels_(OwnKernels(options)),
+      int8_kernels_(Int8Kernels(options)),
       channels_last_(own_kernels_ != nullptr || UseChannelsLast(options.layout)),
       threads_(threads) {
   located_.resize(ir.values.size());
   reads_left_ = ir.CountUses();
   slices_.resize(ir.values.size());
   reserved_.resize(ir.values.size());
+  bytes_.resize(ir.values.size());
+  reserved_bytes_.resize(ir.values.size());
+  PlanForms();
   if (own_kernels_ != nullptr) PlanSlices();
 }
 
@@ -280,7 +288,7 @@ void Lowering::PlanSlices() {
   std::vector<bool> own(ir_.values.size(), false);  // written by kernels of our own
   for (const Op& op : ir_.ops) {
     const std::string_view type = op.type->name;
-    const bool concat = IsConcatOfChannels(ir_, op);
+    const bool concat = IsConcatOfChannels(op);
     if (concat) {
       int64_t channel = 0;
       for (const ValueId id : op.inputs) {
@@ -307,7 +315,7 @@ Located Lowering::ReserveConcat(ValueId id) {
   Located& reserved = reserved_[id];
   if (reserved.slot < 0) {
     const memory::desc plain = PlainDesc(shape(id));
-    reserved = slices_[id].concat != kNoValue
+    reserved = slices_[id].concat != kNoValue && WantsFloats(slices_[id].concat)
                    ? SliceOf(id)
                    : Located{program_.AddSlot(plain.get_size()), plain};
   }
@@ -350,7 +358,7 @@ absl::StatusOr<ImageView> Lowering::GetImage(ValueId id) {
 }
 
 ImageView Lowering::DefineImage(ValueId id, const ImageView* overwrite) {
-  if (slices_[id].concat != kNoValue) {
+  if (slices_[id].concat != kNoValue && WantsFloats(slices_[id].concat)) {
     const Located slice = SliceOf(id);
     DefineIn(id, slice.slot, slice.desc);
   } else if (overwrite != nullptr && overwrite->offset == 0 &&
@@ -401,6 +409,10 @@ absl::Status Lowering::LowerOp(const Op& op) {
       DefineIn(id, program_.AddSlot(0), PlainDesc(shape(id)));
     }
     return absl::OkStatus();
+  }
+  if (op.quantization != nullptr && !empty) {
+    ASSIGN_OR_RETURN(const bool lowered, LowerInt8(*this, op));
+    if (lowered) return absl::OkStatus();
   }
   if (op.type->onednn != nullptr && plain_float && !empty) {
     ASSIGN_OR_RETURN(const bool lowered, op.type->onednn(*this, op));

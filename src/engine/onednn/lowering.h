@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/ir.h"
+#include "engine/kernels/int8_table.h"
 #include "engine/kernels/kernel_table.h"
 #include "engine/lower.h"
 #include "engine/onednn/primitive_kernel.h"
@@ -25,7 +26,7 @@ namespace oriel::engine::onednn {
 struct ImageView {
   SlotId slot = -1;
   size_t offset = 0;  // bytes into the slot
-  int64_t pitch = 0;  // floats from one pixel to the next
+  int64_t pitch = 0;  // elements from one pixel to the next
 };
 
 struct Located {
@@ -44,6 +45,9 @@ class Lowering {
   const Ir& ir() const { return ir_; }
   const Value& value(ValueId id) const { return ir_.values[id]; }
   const Shape& shape(ValueId id) const { return ir_.values[id].shape; }
+
+  // Whose inputs can lie in slices of its result.
+  bool IsConcatOfChannels(const Op& op) const;
 
   // Images stay [N,H,W,C] between kernels; else kernels choose.
   bool channels_last() const { return channels_last_; }
@@ -71,6 +75,19 @@ class Lowering {
   // does. `overwrite`, if not null, is an image of the same shape that the result may
   // take the place of.
   ImageView DefineImage(ValueId id, const ImageView* overwrite = nullptr);
+  // Images of u8, for those that read them quantized (byte_images.cc). Each value has the
+  // forms that its readers want: float32, u8 or both.
+  const kernels::Int8Table* int8_kernels() const { return int8_kernels_; }
+  bool WantsFloats(ValueId id) const { return wants_floats_[id] || !wants_bytes_[id]; }
+  bool WantsBytes(ValueId id) const { return wants_bytes_[id]; }
+  // As u8; where the value lies as float32 alone, a step quantizes it. A value of other
+  // than four dimensions is an image of one line.
+  absl::StatusOr<ImageView> GetBytes(ValueId id, const ActivationQuantization& as);
+  // As DefineImage.
+  ImageView DefineBytes(ValueId id);
+  // Concatenates channels in the form of u8.
+  absl::Status ConcatBytes(const Op& op);
+
   // The memory of a concatenation's result, of which inputs may already be in place.
   Located ReserveConcat(ValueId id);
   // Puts input `index` of a concatenation into its slice, unless it lies there.
@@ -134,6 +151,11 @@ class Lowering {
     int64_t channel = 0;  // the first
   };
   void PlanSlices();
+  void PlanForms();
+  ImageView ReserveBytes(ValueId id);
+  // A step that quantizes or copies a value into `to`.
+  absl::Status FillBytes(ValueId id, const ActivationQuantization& as,
+                         const ImageView& to);
   bool IsWhole(const Located& located) const;
   static ImageView ViewOf(const Located& located);
   Located SliceOf(ValueId id);
@@ -142,6 +164,7 @@ class Lowering {
   const PlanOptions& options_;
   WeightStore& weights_;
   const kernels::KernelTable* own_kernels_;
+  const kernels::Int8Table* int8_kernels_;
   bool channels_last_;
   int threads_;
   Program program_;
@@ -149,6 +172,9 @@ class Lowering {
   std::vector<int> reads_left_;                // by value, of operations not lowered yet
   std::vector<Slice> slices_;                  // by value
   std::vector<Located> reserved_;              // by value: of concatenations
+  std::vector<bool> wants_floats_, wants_bytes_;          // by value
+  std::vector<std::optional<ImageView>> bytes_;           // by value: where it lies as u8
+  std::vector<std::optional<ImageView>> reserved_bytes_;  // by value: of concatenations
 };
 
 }  // namespace oriel::engine::onednn

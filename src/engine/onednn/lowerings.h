@@ -28,4 +28,9 @@ absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerOwnPool(Lowering& lowering, const Op& op, const Window& window,
                                   bool mean, ValueId dst);
 
+// Quantized operations by our own kernels (HasInt8Kernel in lower.h says which).
+absl::StatusOr<bool> LowerInt8(Lowering& lowering, const Op& op);
+// The form of u8 of a maximum pool.
+absl::Status LowerBytePool(Lowering& lowering, const Op& op, const Window& window);
+
 }  // namespace oriel::engine::onednn

@@ -108,12 +108,8 @@ absl::StatusOr<SlotId> AddWeights(Lowering& lowering, const Op& op, const Conv& 
         const Tensor tensor = weights.constant->MakeTensor();
         std::span<const float> data = tensor.data<float>();
         std::vector<float> transposed;
-        if (transpose) {  // [n,k] to [k,n]
-          const int64_t n = weights.shape.dim(0), k = weights.shape.dim(1);
-          transposed.resize(data.size());
-          for (int64_t i = 0; i < n; ++i) {
-            for (int64_t j = 0; j < k; ++j) transposed[j * n + i] = data[i * k + j];
-          }
+        if (transpose) {
+          transposed = Transposed(data, weights.shape.dim(0), weights.shape.dim(1));
           data = transposed;
         }
         conv.Pack(
@@ -122,14 +118,6 @@ absl::StatusOr<SlotId> AddWeights(Lowering& lowering, const Op& op, const Conv& 
             {reinterpret_cast<float*>(bytes.data()), conv.packed_floats()});
         return absl::OkStatus();
       });
-}
-
-// The image that the epilogue adds, as `get` finds it.
-template <typename GetView>
-absl::StatusOr<std::optional<ImageView>> ResidualOf(const Op& op, const GetView& get) {
-  if (op.epilogue.residual < 0) return std::nullopt;
-  ASSIGN_OR_RETURN(const ImageView view, get(op.inputs[op.epilogue.residual]));
-  return view;
 }
 
 absl::Status AddConv(Lowering& lowering, const Op& op, std::unique_ptr<const Conv> conv,
@@ -239,14 +227,12 @@ absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op) {
 
 absl::StatusOr<bool> LowerOwnPool(Lowering& lowering, const Op& op, const Window& window,
                                   bool mean, ValueId dst_id) {
-  const WindowAxis &h = window.h, &w = window.w;
   const Shape& src_shape = lowering.shape(op.inputs[0]);
-  // Explicit padding may leave windows without a cell.
-  const auto has_cells = [](const WindowAxis& axis) {
-    return axis.pad_before < axis.size &&
-           (axis.dst - 1) * axis.stride - axis.pad_before < axis.src;
-  };
-  if (lowering.own_kernels() == nullptr || !has_cells(h) || !has_cells(w)) return false;
+  if (lowering.own_kernels() == nullptr || !EachHasCells(window)) return false;
+  if (!mean && lowering.WantsBytes(dst_id)) {
+    RETURN_IF_ERROR(LowerBytePool(lowering, op, window));
+    if (!lowering.WantsFloats(dst_id)) return true;
+  }
   ASSIGN_OR_RETURN(const ImageView src, lowering.GetImage(op.inputs[0]));
   ImageView dst;
   if (lowering.shape(dst_id).rank() == 4) {

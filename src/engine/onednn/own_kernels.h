@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "engine/ir.h"
 #include "engine/kernels/conv.h"
@@ -27,5 +29,34 @@ std::optional<Clamp> ClampOf(const Epilogue& epilogue);
 // A convolution or pool of `src` that makes `channels` channels.
 kernels::ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels,
                            const ImageView& src, const ImageView& dst);
+
+// The image that the epilogue adds, as `get` finds it.
+template <typename GetView>
+absl::StatusOr<std::optional<ImageView>> ResidualOf(const Op& op, const GetView& get) {
+  if (op.epilogue.residual < 0) return std::nullopt;
+  ASSIGN_OR_RETURN(const ImageView view, get(op.inputs[op.epilogue.residual]));
+  return view;
+}
+
+// [rows,columns] as [columns,rows].
+template <typename T>
+std::vector<T> Transposed(std::span<const T> data, int64_t rows, int64_t columns) {
+  std::vector<T> transposed(data.size());
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) {
+      transposed[j * rows + i] = data[i * columns + j];
+    }
+  }
+  return transposed;
+}
+
+// Whether no window is without a cell: explicit padding may leave such.
+inline bool EachHasCells(const Window& window) {
+  const auto has_cells = [](const WindowAxis& axis) {
+    return axis.pad_before < axis.size &&
+           (axis.dst - 1) * axis.stride - axis.pad_before < axis.src;
+  };
+  return has_cells(window.h) && has_cells(window.w);
+}
 
 }  // namespace oriel::engine::onednn

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/kernels/int8_table.h"
 #include "engine/onednn/lowerings.h"
 #include "engine/ops.h"
 #include "engine/ops/matmul.h"
@@ -115,8 +116,11 @@ void SimulateQuantization(Ir& ir, const std::function<bool(const Op& op)>& which
   ir.ops = std::move(ops);
 }
 
-bool HasFastInt8() { return false; }
+bool HasFastInt8() { return kernels::FindInt8Table() != nullptr; }
 
-int FastInt8ActivationBits() { return 8; }
+int FastInt8ActivationBits() {
+  const kernels::Int8Table* const table = kernels::FindInt8Table();
+  return table != nullptr && table->max_activation < 255 ? 7 : 8;
+}
 
 }  // namespace oriel::engine

@@ -126,6 +126,7 @@ void ExpectMeansKept(GraphBuilder& b, const Shape& input) {
       run.backend = Backend::kReference;
       run.precision = precision;
       run.calibration = with;
+      run.activation_bits = 8;  // as ListQuantizable takes them
       run.outputs = {"y"};
       ASSERT_OK_AND_ASSIGN(
           const auto results,

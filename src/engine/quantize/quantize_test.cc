@@ -167,14 +167,35 @@ std::shared_ptr<Calibration> CalibrationOf(const Case& c) {
   return calibration;
 }
 
+PlanOptions OptionsOf(const Case& c, PlanOptions options,
+                      std::shared_ptr<const Calibration> calibration) {
+  options.precision = Precision::kInt8;
+  options.calibration = std::move(calibration);
+  if (options.activation_bits == 0) options.activation_bits = c.bits();
+  options.outputs = {"y"};
+  return options;
+}
+
+absl::StatusOr<std::shared_ptr<const Plan>> CompileCase(
+    const Case& c, PlanOptions options, std::shared_ptr<const Calibration> calibration) {
+  options = OptionsOf(c, std::move(options), std::move(calibration));
+  GraphBuilder b = BuildGraph(c);
+  return Plan::Compile(b.graph(), options);
+}
+
+// Those whose implementation has this in its name.
+int CountSteps(const Plan& plan, std::string_view name) {
+  return static_cast<int>(
+      std::count_if(plan.steps().begin(), plan.steps().end(), [&](const StepInfo& step) {
+        return step.implementation.find(name) != std::string::npos;
+      }));
+}
+
 absl::StatusOr<Tensor> RunCase(const Case& c, PlanOptions options,
                                std::shared_ptr<const Calibration> calibration) {
   std::vector<std::pair<std::string, Tensor>> inputs = {{"x", c.at("x")}};
   if (c.has("residual")) inputs.emplace_back("residual", c.at("residual"));
-  options.precision = Precision::kInt8;
-  options.calibration = std::move(calibration);
-  options.activation_bits = c.bits();
-  options.outputs = {"y"};
+  options = OptionsOf(c, std::move(options), std::move(calibration));
   GraphBuilder b = BuildGraph(c);
   ASSIGN_OR_RETURN(std::vector<Tensor> results,
                    testing::RunGraph(b.graph(), inputs, options));
@@ -209,12 +230,49 @@ TEST(QuantizedCases, ReferenceEqualsOnnxRuntime) {
   }
 }
 
+TEST(QuantizedCases, OwnKernelsEqualOnnxRuntime) {
+  if (!HasFastInt8()) GTEST_SKIP() << "no kernels for int8";
+  int own = 0;
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.name);
+    ASSERT_OK_AND_ASSIGN(const auto plan, CompileCase(c, {}, CalibrationOf(c)));
+    // With only seven bits, cases of eight are simulated.
+    if (CountSteps(*plan, "int8") == 0) continue;
+    ++own;
+    ASSERT_OK_AND_ASSIGN(const Tensor y, RunCase(c, {}, CalibrationOf(c)));
+    EXPECT_TRUE(AsStringView(y.bytes()) == AsStringView(c.at("y").bytes()));
+  }
+  EXPECT_GE(own, FastInt8ActivationBits() == 8 ? 10 : 2);
+}
+
+TEST(QuantizedCases, OwnKernelsEqualTheReference) {
+  if (!HasFastInt8()) GTEST_SKIP() << "no kernels for int8";
+  int own = 0;
+  for (const Case& c : Cases()) {
+    PlanOptions options;
+    options.activation_bits = FastInt8ActivationBits();
+    options.backend = Backend::kReference;
+    ASSERT_OK_AND_ASSIGN(const Tensor want, RunCase(c, options, CalibrationOf(c)));
+    options.backend = Backend::kAuto;
+    for (options.threads = 1; options.threads <= 3; ++options.threads) {
+      SCOPED_TRACE(fmt::format("{}, {} threads", c.name, options.threads));
+      ASSERT_OK_AND_ASSIGN(const auto plan, CompileCase(c, options, CalibrationOf(c)));
+      if (CountSteps(*plan, "int8") == 0) continue;
+      ++own;
+      ASSERT_OK_AND_ASSIGN(const Tensor y, RunCase(c, options, CalibrationOf(c)));
+      EXPECT_TRUE(AsStringView(y.bytes()) == AsStringView(want.bytes()));
+    }
+  }
+  EXPECT_GE(own, 3 * 10);  // all but convolutions with groups
+}
+
 TEST(QuantizedCases, SimulationDiffersByRoundingOnly) {
   for (const Case& c : Cases()) {
     for (const auto layout :
          {ActivationLayout::kBlocked, ActivationLayout::kChannelsLast}) {
       SCOPED_TRACE(c.name);
       PlanOptions options;
+      options.backend = Backend::kOneDnn;
       options.layout = layout;
       ASSERT_OK_AND_ASSIGN(const Tensor y, RunCase(c, options, CalibrationOf(c)));
       const auto want = c.at("y").data<float>();
@@ -371,6 +429,85 @@ TEST(QuantizeOps, SimulationOfANetworkEqualsTheReference) {
   EXPECT_GT(error, 0);
   // A value on the edge between two steps may fall to either side.
   EXPECT_LT(rounding, 0.02 * error);
+}
+
+// What lies as bytes, as floats or as both, in slices of one concatenation or of two,
+// for readers of all kinds.
+GraphBuilder NetworkOfForms() {
+  GraphBuilder b;
+  b.Placeholder("x", Shape{2, 9, 10, 8});
+  const auto conv = [&](const char* name, const char* src, Shape filter, float step,
+                        const char* type = "Conv2D") {
+    b.Const(std::string(name) + "/w", Ramp(filter, -0.4f, step));
+    b.Conv(name, src, std::string(name) + "/w", "SAME", 1, 1, 1, 1, type);
+  };
+  conv("wide", "x", Shape{3, 3, 8, 8}, 0.017f);  // stays float32
+  b.Add("stem", "Relu", {"wide"});
+  b.Pool("max", "stem", "MaxPool", "SAME", 3, 3, 1, 1);
+  b.Pool("mean", "max", "AvgPool", "SAME", 3, 3, 1, 1);
+  conv("thin", "mean", Shape{1, 1, 8, 4}, 0.031f);
+  conv("depthwise", "max", Shape{3, 3, 8, 1}, 0.041f, "DepthwiseConv2dNative");
+  conv("long", "stem", Shape{1, 7, 8, 13}, 0.023f);
+  b.Ints("axis", {3});
+  b.Add("concat", "ConcatV2", {"thin", "depthwise", "long", "stem", "axis"});
+  conv("up", "concat", Shape{1, 1, 33, 8}, 0.019f);
+  b.Add("residual", "AddV2", {"up", "stem"});
+  b.Add("sum", "Relu", {"residual"});
+  conv("again", "sum", Shape{3, 3, 8, 8}, 0.013f);
+  b.Add("second", "ConcatV2", {"again", "thin", "sum", "axis"});
+  conv("last", "second", Shape{1, 1, 20, 8}, 0.027f);
+  b.Add("both", "AddV2", {"last", "sum"});
+  b.Pool("pooled", "both", "AvgPool", "VALID", 9, 10, 1, 1);
+  b.Ints("flat", {2, 8});
+  b.Add("rows", "Reshape", {"pooled", "flat"});
+  b.Const("matrix", Ramp(Shape{8, 5}, -0.3f, 0.043f));
+  b.Add("scores", "MatMul", {"rows", "matrix"});
+  return b;
+}
+
+TEST(QuantizeOps, OwnKernelsEqualTheReferenceOverANetwork) {
+  if (!HasFastInt8()) GTEST_SKIP() << "no kernels for int8";
+  GraphBuilder b = NetworkOfForms();
+  auto calibration = std::make_shared<Calibration>();
+  for (const auto& [name, range] :
+       std::map<std::string, ValueRange>{{"mean", {0, 2}},
+                                         {"stem", {0, 3}},
+                                         {"concat", {-2, 3}},
+                                         {"sum", {0, 9}},
+                                         {"second", {-4, 9}},
+                                         {"rows", {-5, 20}}}) {
+    calibration->ranges[name] = range;
+  }
+  calibration->wider = {"stem"};
+  PlanOptions options;
+  options.precision = Precision::kInt8;
+  options.calibration = calibration;
+  options.activation_bits = FastInt8ActivationBits();
+  const std::vector<std::pair<std::string, Tensor>> inputs = {
+      {"x", Ramp(Shape{2, 9, 10, 8}, -1, 0.017f)}};
+  // Whatever is fetched has to lie as float32, too.
+  for (const std::vector<std::string>& outputs : std::vector<std::vector<std::string>>{
+           {"scores"}, {"scores", "concat", "max"}, {"second", "thin"}}) {
+    options.outputs = outputs;
+    options.backend = Backend::kReference;
+    ASSERT_OK_AND_ASSIGN(const auto want, testing::RunGraph(b.graph(), inputs, options));
+    options.backend = Backend::kAuto;
+    options.inputs = {{"x", Shape{2, 9, 10, 8}}};
+    ASSERT_OK_AND_ASSIGN(const auto plan, Plan::Compile(b.graph(), options));
+    EXPECT_GE(CountSteps(*plan, "int8"), outputs[0] == "second" ? 6 : 7);
+    EXPECT_EQ(CountSteps(*plan, "simulated"), 0);
+    options.inputs.clear();
+    for (const int threads : {1, 2, 3}) {
+      options.threads = threads;
+      ASSERT_OK_AND_ASSIGN(const auto got, testing::RunGraph(b.graph(), inputs, options));
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        const auto x = got[i].data<float>(), y = want[i].data<float>();
+        int differ = 0;
+        for (size_t k = 0; k < y.size(); ++k) differ += std::abs(x[k] - y[k]) > 1e-4f;
+        EXPECT_EQ(differ, 0) << outputs[i] << ", " << threads << " threads";
+      }
+    }
+  }
 }
 
 TEST(QuantizeOps, NeedsACalibrationOfThisGraph) {

@@ -56,7 +56,7 @@ void RunConv(benchmark::State& state, const ConvShape& s, bool depthwise) {
   const auto conv =
       depthwise ? MakeInt8DepthwiseConv(shape, 1, table) : MakeInt8Conv(shape, 1, table);
   const auto pixels = s.dst_h * s.dst_w;
-  const auto src = AllocateMemory(s.src_h * s.src_w * s.src_c + 3);
+  const auto src = AllocateMemory(s.src_h * s.src_w * s.src_c + kInt8Slack);
   const auto dst = AllocateMemory(pixels * s.dst_c);
   const auto packed = AllocateMemory(conv->packed_bytes());
   const auto scratch = AllocateMemory(conv->scratch_bytes());

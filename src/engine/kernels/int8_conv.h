@@ -22,8 +22,10 @@ struct Int8Shape {
   int64_t bytes_pitch = 0;
 };
 
+constexpr int64_t kInt8Slack = 64;
+
 struct Int8ConvArgs {
-  // Up to three bytes behind the last pixel are read, too.
+  // Up to kInt8Slack bytes behind the last pixel are read, too.
   const uint8_t* src = nullptr;
   const std::byte* weights = nullptr;  // as Pack made them
   const float* residual = nullptr;     // of dst's shape, added before the clamp; or null
@@ -54,9 +56,7 @@ class Int8Conv {
 std::unique_ptr<Int8Conv> MakeInt8Conv(const Int8Shape& shape, int threads,
                                        const Int8Table& table);
 
-// Depthwise with one output channel for each channel, of at most kMaxInt8DepthwiseTaps
-// taps: more might not be exact in float32.
-constexpr int64_t kMaxInt8DepthwiseTaps = (1 << 24) / (255 * 127);
+// Depthwise with one output channel for each channel.
 std::unique_ptr<Int8Conv> MakeInt8DepthwiseConv(const Int8Shape& shape, int threads,
                                                 const Int8Table& table);
 

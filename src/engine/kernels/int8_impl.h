@@ -29,6 +29,37 @@ struct Finish {
   IntVec zero_point;
 };
 
+// The same where nothing but bytes is wanted. Clamping after the step to quantized
+// numbers gives the same numbers (all of it is monotonic), and most of it is left to
+// instructions that saturate. NaN, which no sum of integers is, becomes the least.
+struct FinishBytes {
+  explicit FinishBytes(const Int8Output& output) {
+    const Requantize& to = output.requantize;
+    inverse_scale = Set1(to.inverse_scale);
+    // Of NaN and infinities, too: low may be -infinity.
+    const float least = output.low * to.inverse_scale;
+    const float most = output.high * to.inverse_scale;
+    high = Set1(most < to.high ? most : to.high);
+    const float clipped = least > to.low ? least < to.high ? least : to.high : to.low;
+    low = SpreadShort(_mm_cvtss_si32(_mm_set_ss(clipped)) + to.zero_point);
+    zero_point = SpreadShort(to.zero_point);
+  }
+
+  static bool Serves(const Int8Output& output) {
+    return output.floats == nullptr && output.residual == nullptr;
+  }
+  ORIEL_ALWAYS_INLINE IntVec Quantize(Vec x) const {
+    return ToInts(Min(high, Mul(x, inverse_scale)));
+  }
+  // Of two vectors.
+  ORIEL_ALWAYS_INLINE IntVec Shorts(Vec a, Vec b) const {
+    return ToShorts(Quantize(a), Quantize(b), zero_point, low);
+  }
+
+  Vec high, inverse_scale;
+  IntVec low, zero_point;
+};
+
 // Lanes [0, kLanes) or, if PART, [0, count) of what lies at `at` in the output.
 template <bool PART>
 ORIEL_ALWAYS_INLINE void Put(const Int8Output& output, const Finish& finish, Vec real,
@@ -92,16 +123,35 @@ void Int8Tile(const Int8TileArgs& args) {
 #pragma GCC unroll 1
     for (; k < count; ++k) step(k);
   }
-  const Finish finish(args.output);
   const auto real = [&](int i, int j) ORIEL_ALWAYS_INLINE_LAMBDA {
     return Add(Mul(ToFloats(sum[i][j]), Load(args.scale + j * kLanes)),
                Load(args.bias + j * kLanes));
   };
+  const Finish finish(args.output);
+  int done = 0;  // vectors
+  if (FinishBytes::Serves(args.output)) {
+    const FinishBytes finish_bytes(args.output);
+    done = args.channels / (2 * kLanes) * 2;
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      uint8_t* bytes =
+          args.output.bytes + args.pixels[i] * args.output.bytes_pitch + args.channel;
+#pragma GCC unroll 4
+      for (int j = 0; j + 1 < VECTORS; j += 2) {
+        if (j < done) {
+          StoreShorts(bytes + j * kLanes,
+                      finish_bytes.Shorts(real(i, j), real(i, j + 1)));
+        }
+      }
+    }
+    if (done * kLanes >= args.channels) return;
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
     const int64_t pixel = args.pixels[i];
 #pragma GCC unroll 4
     for (int j = 0; j < VECTORS; ++j) {
+      if (j < done) continue;
       const int left = args.channels - j * kLanes;
       const int64_t channel = args.channel + j * kLanes;
       if (left >= kLanes) {
@@ -131,41 +181,65 @@ ORIEL_ALWAYS_INLINE Vec LoadPart(const float* p, int count) {
   return PART ? LoadFirst(p, count) : Load(p);
 }
 
-template <int PIXELS>
-void Int8Depthwise(const Int8DepthwiseArgs& args) {
-  static_assert(PIXELS <= 6);
+// A group of real numbers to where they belong, `first` being the group's channel.
+inline void PutGroup(const Int8DepthwiseArgs& args, const Finish& finish,
+                     const Vec (&real)[4], int64_t pixel, int64_t first) {
+  float natural[kBytes];
+  for (int v = 0; v < 4; ++v) StoreQuarters(natural + 4 * v, real[v]);
+  const int64_t left = args.channels - first;
+  ForParts(left < kBytes ? left : kBytes, [&](int64_t c, int count, auto part) {
+    Put<decltype(part)::value>(args.output, finish, Load(natural + c), pixel, first + c,
+                               count);
+  });
+}
+
+inline void Int8Depthwise(const Int8DepthwiseArgs& args) {
   const Finish finish(args.output);
-  const int64_t step = args.pixel_stride;
-  ForParts(args.channels, [&](int64_t c, int count, auto part) {
-    constexpr bool kPart = decltype(part)::value;
-    Vec sum[PIXELS];
-#pragma GCC unroll 8
-    for (int i = 0; i < PIXELS; ++i) sum[i] = Zero();
-    for (int row = 0; row < args.num_rows; ++row) {
-      const float* near = args.rows[row] + c;
-      const float* far = near + 3 * step;
-      const float* weights = args.weights + args.first_taps[row] * args.weights_pitch + c;
+  const FinishBytes finish_bytes(args.output);
+  const bool only_bytes = FinishBytes::Serves(args.output);
+  for (int64_t first = 0; first < args.channels; first += kBytes) {
+    for (int64_t i = 0; i < args.pixels; ++i) {
+      const int64_t at = i * args.pixel_stride + first;
+      const int8_t* weights = args.weights + first * 4 * args.fours;
+      IntVec sum[4];
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) sum[v] = LoadInts(args.start + first + v * kLanes);
+      const uint8_t* const* src = args.src;
 #pragma GCC unroll 1
-      for (int column = 0; column < args.columns; ++column) {
-        const Vec w = LoadPart<kPart>(weights, count);
-#pragma GCC unroll 8
-        for (int i = 0; i < PIXELS; ++i) {
-          const float* pixel = i < 3 ? near + i * step : far + (i - 3) * step;
-          sum[i] = Fma(LoadPart<kPart>(pixel, count), w, sum[i]);
-        }
-        near += args.column_stride;
-        far += args.column_stride;
-        weights += args.weights_pitch;
+      for (int four = 0; four < args.fours; ++four, src += 4, weights += 4 * kBytes) {
+        const IntVec a = LoadInts(src[0] + at), b = LoadInts(src[1] + at);
+        const IntVec c = LoadInts(src[2] + at), d = LoadInts(src[3] + at);
+        const IntVec ab_low = MixLowBytes(a, b), ab_high = MixHighBytes(a, b);
+        const IntVec cd_low = MixLowBytes(c, d), cd_high = MixHighBytes(c, d);
+        AddDot(sum[0], MixLowShorts(ab_low, cd_low), LoadWeights(weights));
+        AddDot(sum[1], MixHighShorts(ab_low, cd_low), LoadWeights(weights + kBytes));
+        AddDot(sum[2], MixLowShorts(ab_high, cd_high), LoadWeights(weights + 2 * kBytes));
+        AddDot(sum[3], MixHighShorts(ab_high, cd_high),
+               LoadWeights(weights + 3 * kBytes));
+      }
+      Vec real[4];
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) {
+        real[v] = Add(Mul(ToFloats(sum[v]), Load(args.scale + first + v * kLanes)),
+                      Load(args.bias + first + v * kLanes));
+      }
+      if (!only_bytes) {
+        PutGroup(args, finish, real, args.pixel + i, first);
+        continue;
+      }
+      // Packing undoes the order.
+      const IntVec bytes = PackShorts(finish_bytes.Shorts(real[0], real[1]),
+                                      finish_bytes.Shorts(real[2], real[3]));
+      uint8_t* dst =
+          args.output.bytes + (args.pixel + i) * args.output.bytes_pitch + first;
+      const int64_t left = args.channels - first;
+      if (left >= kBytes) {
+        StoreInts(dst, bytes);
+      } else {
+        StoreFirstInts(dst, bytes, static_cast<int>(left));
       }
     }
-    const Vec scale = LoadPart<kPart>(args.scale + c, count);
-    const Vec bias = LoadPart<kPart>(args.bias + c, count);
-#pragma GCC unroll 8
-    for (int i = 0; i < PIXELS; ++i) {
-      Put<kPart>(args.output, finish, Add(Mul(sum[i], scale), bias), args.pixel + i,
-                 args.channel + c, count);
-    }
-  });
+  }
 }
 
 inline void QuantizeFloats(const float* src, int64_t elements, const Requantize& to,
@@ -176,19 +250,6 @@ inline void QuantizeFloats(const float* src, int64_t elements, const Requantize&
     const IntVec q = finish.Quantize(LoadPart<kPart>(src + i, count));
     kPart ? StoreFirstBytes(dst + i, q, count) : StoreBytes(dst + i, q);
   });
-}
-
-inline void CenterLine(const uint8_t* src, int64_t pitch, int64_t pixels, int channels,
-                       float zero_point, float* dst) {
-  const Vec zero = Set1(zero_point);
-  for (int64_t i = 0; i < pixels; ++i, src += pitch, dst += channels) {
-    ForParts(channels, [&](int64_t c, int count, auto part) {
-      constexpr bool kPart = decltype(part)::value;
-      const Vec q = kPart ? LoadFirstBytes(src + c, count) : LoadBytes(src + c);
-      const Vec centered = Sub(q, zero);
-      kPart ? StoreFirst(dst + c, centered, count) : Store(dst + c, centered);
-    });
-  }
 }
 
 inline void Int8MaxPool(const Int8PoolArgs& args) {
@@ -226,14 +287,6 @@ constexpr void AddInt8Panel(Int8Table& table) {
   AddInt8Tiles<VECTORS, kRows>(table);
 }
 
-template <int PIXELS>
-constexpr void AddInt8Depthwise(Int8Table& table) {
-  if constexpr (PIXELS > 0) {
-    table.depthwise[PIXELS] = Int8Depthwise<PIXELS>;
-    AddInt8Depthwise<PIXELS - 1>(table);
-  }
-}
-
 constexpr Int8Table MakeInt8Table(const char* name) {
   Int8Table table;
   table.name = name;
@@ -244,9 +297,8 @@ constexpr Int8Table MakeInt8Table(const char* name) {
   AddInt8Panel<2>(table);
   AddInt8Panel<3>(table);
   if constexpr (kRegisters == 32) AddInt8Panel<4>(table);
-  AddInt8Depthwise<kDepthwisePixels>(table);
+  table.depthwise = Int8Depthwise;
   table.quantize = QuantizeFloats;
-  table.center_line = CenterLine;
   table.max_pool = Int8MaxPool;
   return table;
 }

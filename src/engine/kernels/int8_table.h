@@ -51,27 +51,25 @@ struct Int8TileArgs {
 };
 using Int8TileFn = void (*)(const Int8TileArgs&);
 
-constexpr int kDepthwisePixels = 6;  // of one call, at most
-
-// As DepthwiseArgs, with pixels and weights that are whole numbers: their sums are
-// exact in float32 below 2^24. Pixel 0 of the call is pixel `pixel` of the output.
+// sum[pixel][c] = start[c] + sum_tap src[tap][pixel * pixel_stride + c] * weights[tap][c]
+// Channels go by groups of four vectors of sums, in each of which the order is that in
+// which bytes are brought together: element j of vector v is channel
+// 16 * (j / 4) + 4 * v + j % 4 of the group.
 struct Int8DepthwiseArgs {
-  const float* const* rows = nullptr;
-  const int32_t* first_taps = nullptr;
-  int num_rows = 0;
-  int columns = 0;
-  int64_t column_stride = 0;
+  // By tap of the first pixel, its first channel; their number is a multiple of 4. A
+  // whole group is read, even where channels do not fill it.
+  const uint8_t* const* src = nullptr;
+  int fours = 0;  // of taps
   int64_t pixel_stride = 0;
-  const float* weights = nullptr;
-  int64_t weights_pitch = 0;
-  const float* scale = nullptr;
-  const float* bias = nullptr;
-  int64_t pixel = 0;
+  int pixels = 0;
+  const int8_t* weights = nullptr;  // [group][taps / 4][4 vectors][lanes][4]
+  const int32_t* start = nullptr;   // [group][4 vectors][lanes]
+  const float* scale = nullptr;     // the same
+  const float* bias = nullptr;      // the same
   Int8Output output;
-  int64_t channel = 0;  // the first, into the output; all others are from here on
+  int64_t pixel = 0;  // the first, in the output
   int channels = 0;
 };
-using Int8DepthwiseFn = void (*)(const Int8DepthwiseArgs&);
 
 struct Int8PoolArgs {
   const uint8_t* const* src = nullptr;  // by pixel of the window
@@ -84,13 +82,9 @@ struct Int8Table : TileSizes {
   const char* name = nullptr;  // "avx2"
   int max_activation = 0;      // 255, or 127 where pairs of products must fit 16 bits
   Int8TileFn tile[kMaxPanelVectors + 1][kMaxTileRows + 1] = {};  // by vectors and rows
-  Int8DepthwiseFn depthwise[kDepthwisePixels + 1] = {};          // by pixels
+  void (*depthwise)(const Int8DepthwiseArgs&) = nullptr;
   void (*quantize)(const float* src, int64_t count, const Requantize& to,
                    uint8_t* dst) = nullptr;
-  // dst = src - zero_point of `channels` of each pixel, which are `pitch` bytes apart,
-  // to a dense line.
-  void (*center_line)(const uint8_t* src, int64_t pitch, int64_t pixels, int channels,
-                      float zero_point, float* dst) = nullptr;
   void (*max_pool)(const Int8PoolArgs&) = nullptr;
 };
 

@@ -80,7 +80,7 @@ struct Data {
       for (int64_t i = 0; i < size; ++i) to.push_back(uniform(random));
     };
     const int64_t per_output = c.depthwise ? 1 : s.src_c;
-    bytes(src, s.batch * s.src_h * s.src_w * s.src_pitch + 3, 0, c.max);
+    bytes(src, s.batch * s.src_h * s.src_w * s.src_pitch + kInt8Slack, 0, c.max);
     bytes(weights, s.kernel_h * s.kernel_w * per_output * s.dst_c, -127, 127);
     floats(scales, s.dst_c, 0.001f, 0.02f);
     floats(bias, s.dst_c, -1, 1);
@@ -243,7 +243,7 @@ TEST_F(Int8ConvTest, DepthwiseIsTheSum) {
               .shape = Shape(2, 14, 15, channels, channels, kernel, kernel, stride, true),
               .depthwise = true,
               .zero_point = zero_point,
-              .max = zero_point != 0 ? 255 : 127};
+              .max = table_->max_activation};
           for (const int threads : {1, 3}) Check(c, threads);
           Check(Dressed(c), 2);
         }
@@ -315,7 +315,7 @@ TEST_F(Quick, QuantizesAsTheFormula) {
       const ActivationQuantization to = {.scale = 0.5f,
                                          .inverse_scale = 2,
                                          .zero_point = zero_point,
-                                         .max = zero_point != 0 ? 255 : 127};
+                                         .max = table_->max_activation};
       std::vector<float> src(count);
       // Every second one lies half way between two steps.
       for (float& v : src) v = uniform(random);

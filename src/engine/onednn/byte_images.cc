@@ -10,9 +10,6 @@
 namespace oriel::engine::onednn {
 namespace {
 
-// Kernels read their pixels by fours.
-constexpr size_t kSlack = 3;
-
 // Pixels from one image to another, shared between threads.
 class PixelsKernel : public Kernel {
  public:
@@ -122,7 +119,8 @@ ImageView Lowering::ReserveBytes(ValueId id) {
       reserved->offset += static_cast<size_t>(slice.channel);
     } else {
       const auto bytes = static_cast<size_t>(shape(id).elements());
-      reserved = {.slot = program_.AddSlot(bytes + kSlack), .pitch = shape(id).dim(-1)};
+      reserved = {.slot = program_.AddSlot(bytes + kernels::kInt8Slack),
+                  .pitch = shape(id).dim(-1)};
     }
   }
   return *reserved;

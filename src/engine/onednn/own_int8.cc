@@ -214,12 +214,11 @@ bool HasInt8Kernel(const Ir& ir, const Op& op) {
   }
   const Shape& src = ir.values[op.inputs[0]].shape;
   if (ir.values[op.outputs[0]].shape.elements() == 0 || src.elements() == 0) return false;
-  const bool fits = op.quantization->input.max <= table->max_activation;
-  if (onednn::IsMatMul(op)) return fits;
+  if (op.quantization->input.max > table->max_activation) return false;
+  if (onednn::IsMatMul(op)) return true;
   const auto& attrs = op.attrs_as<ConvAttrs>();
-  if (!attrs.depthwise) return fits && attrs.groups == 1;
-  return src.dim(3) == ir.values[op.outputs[0]].shape.dim(3) &&
-         attrs.window.h.size * attrs.window.w.size <= kernels::kMaxInt8DepthwiseTaps;
+  if (!attrs.depthwise) return attrs.groups == 1;
+  return src.dim(3) == ir.values[op.outputs[0]].shape.dim(3);
 }
 
 }  // namespace oriel::engine

@@ -43,13 +43,14 @@ ConvShape ShapeOf(const Layer& layer) {
           .residual_pitch = layer.out};
 }
 
-// OP/s of direct sums: two for each product.
-void RunConv(benchmark::State& state, const ConvShape& s, bool depthwise) {
+// OP/s of direct sums: two for each product. With a residual the result is kept as
+// floats, too.
+void RunConv(benchmark::State& state, const ConvShape& s, bool depthwise, bool residual) {
   const ActivationQuantization quantization = {
       .scale = 0.05f, .inverse_scale = 20, .max = 127};
   const Int8Shape shape{.conv = s,
                         .input = quantization,
-                        .floats = false,
+                        .floats = residual,
                         .bytes = quantization,
                         .bytes_pitch = s.dst_c};
   const Int8Table& table = *FindInt8Table();
@@ -58,11 +59,14 @@ void RunConv(benchmark::State& state, const ConvShape& s, bool depthwise) {
   const auto pixels = s.dst_h * s.dst_w;
   const auto src = AllocateMemory(s.src_h * s.src_w * s.src_c + kInt8Slack);
   const auto dst = AllocateMemory(pixels * s.dst_c);
+  const auto floats = AllocateMemory(pixels * s.dst_c * sizeof(float));
   const auto packed = AllocateMemory(conv->packed_bytes());
   const auto scratch = AllocateMemory(conv->scratch_bytes());
   for (auto _ : state) {
     conv->Run({.src = reinterpret_cast<const uint8_t*>(src.get()),
                .weights = packed.get(),
+               .residual = residual ? reinterpret_cast<float*>(floats.get()) : nullptr,
+               .floats = reinterpret_cast<float*>(floats.get()),
                .bytes = reinterpret_cast<uint8_t*>(dst.get()),
                .scratch = scratch.get(),
                .low = 0},
@@ -82,6 +86,13 @@ constexpr Layer kLayers[] = {
     {"1x1_block17", 17, 1088, 192, 1, 1, 1}, {"1x7_block17", 17, 128, 160, 1, 7, 1},
     {"7x1_block17", 17, 160, 192, 7, 1, 1},  {"up_block17", 17, 384, 1088, 1, 1, 1},
     {"1x3_block8", 8, 192, 224, 1, 3, 1},    {"1x1_block8", 8, 2080, 192, 1, 1, 1},
+    {"expand_130", 130, 16, 96, 1, 1, 1},    {"expand_65", 65, 24, 144, 1, 1, 1},
+    {"project_65", 65, 144, 24, 1, 1, 1},    {"expand_17", 17, 120, 720, 1, 1, 1},
+};
+constexpr Layer kResidualLayers[] = {
+    {"up_block35", 35, 128, 320, 1, 1, 1},
+    {"up_block17", 17, 384, 1088, 1, 1, 1},
+    {"project_17", 17, 720, 120, 1, 1, 1},
 };
 constexpr Layer kDepthwiseLayers[] = {
     {"3x3_130", 130, 32, 32, 3, 3, 1}, {"3x3_65", 65, 144, 144, 3, 3, 1},
@@ -119,16 +130,20 @@ void MaxPool(benchmark::State& state) {
 // Where the CPU has no kernels of ours there is nothing to register.
 const bool kRegistered = [] {
   if (FindInt8Table() == nullptr) return false;
-  const auto add = [](const std::string& name, const Layer& layer, bool depthwise) {
+  const auto add = [](const std::string& name, const Layer& layer, bool depthwise,
+                      bool residual) {
     benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
-      RunConv(state, ShapeOf(layer), depthwise);
+      RunConv(state, ShapeOf(layer), depthwise, residual);
     })->Unit(benchmark::kMicrosecond);
   };
   for (const Layer& layer : kLayers) {
-    add(fmt::format("Int8Direct/{}", layer.name), layer, false);
+    add(fmt::format("Int8Direct/{}", layer.name), layer, false, false);
+  }
+  for (const Layer& layer : kResidualLayers) {
+    add(fmt::format("Int8Residual/{}", layer.name), layer, false, true);
   }
   for (const Layer& layer : kDepthwiseLayers) {
-    add(fmt::format("Int8Depthwise/{}", layer.name), layer, true);
+    add(fmt::format("Int8Depthwise/{}", layer.name), layer, true, false);
   }
   benchmark::RegisterBenchmark("Int8Quantize", Quantize);
   benchmark::RegisterBenchmark("Int8MaxPool/9x192", MaxPool);

@@ -60,24 +60,82 @@ struct FinishBytes {
   IntVec low, zero_point;
 };
 
-// Lanes [0, kLanes) or, if PART, [0, count) of what lies at `at` in the output.
+// Calls body(c, count, part) for each vector of channels, part being a constant that
+// says whether count < kLanes.
 template <bool PART>
-ORIEL_ALWAYS_INLINE void Put(const Int8Output& output, const Finish& finish, Vec real,
-                             int64_t pixel, int64_t channel, int count) {
-  if (output.residual != nullptr) {
-    const float* residual = output.residual + pixel * output.residual_pitch + channel;
-    real = Add(real, PART ? LoadFirst(residual, count) : Load(residual));
+struct Part {
+  static constexpr bool value = PART;
+};
+template <typename Body>
+ORIEL_ALWAYS_INLINE void ForParts(int64_t count, const Body& body) {
+  int64_t c = 0;
+  for (; c + kLanes <= count; c += kLanes) body(c, kLanes, Part<false>());
+  if (c < count) body(c, static_cast<int>(count - c), Part<true>());
+}
+
+template <bool PART>
+ORIEL_ALWAYS_INLINE Vec LoadPart(const float* p, int count) {
+  return PART ? LoadFirst(p, count) : Load(p);
+}
+
+// real(c) for each vector of `channels` of a pixel to where it belongs.
+template <bool FLOATS, bool BYTES, bool RESIDUAL, typename Real>
+ORIEL_ALWAYS_INLINE void PutPixel(const Int8Output& output, const Finish& finish,
+                                  int64_t pixel, int64_t channel, int64_t channels,
+                                  const Real& real) {
+  const float* const residual =
+      RESIDUAL ? output.residual + pixel * output.residual_pitch + channel : nullptr;
+  float* const floats =
+      FLOATS ? output.floats + pixel * output.floats_pitch + channel : nullptr;
+  uint8_t* const bytes =
+      BYTES ? output.bytes + pixel * output.bytes_pitch + channel : nullptr;
+  ForParts(channels, [&](int64_t c, int count, auto part) ORIEL_ALWAYS_INLINE_LAMBDA {
+    constexpr bool kPart = decltype(part)::value;
+    Vec v = real(c);
+    if constexpr (RESIDUAL) v = Add(v, LoadPart<kPart>(residual + c, count));
+    v = finish.Clamp(v);
+    if constexpr (FLOATS) {
+      kPart ? StoreFirst(floats + c, v, count) : Store(floats + c, v);
+    }
+    if constexpr (BYTES) {
+      const IntVec q = finish.Quantize(v);
+      kPart ? StoreFirstBytes(bytes + c, q, count) : StoreBytes(bytes + c, q);
+    }
+  });
+}
+
+// Calls work(floats, bytes, residual) with constants that say what of them there is.
+template <typename Work>
+ORIEL_ALWAYS_INLINE void ForKind(const Int8Output& output, const Work& work) {
+  const bool residual = output.residual != nullptr;
+  const Part<true> yes;
+  const Part<false> no;
+  if (output.floats == nullptr) {
+    residual ? work(no, yes, yes) : work(no, yes, no);
+  } else if (output.bytes == nullptr) {
+    residual ? work(yes, no, yes) : work(yes, no, no);
+  } else {
+    residual ? work(yes, yes, yes) : work(yes, yes, no);
   }
-  real = finish.Clamp(real);
-  if (output.floats != nullptr) {
-    float* floats = output.floats + pixel * output.floats_pitch + channel;
-    PART ? StoreFirst(floats, real, count) : Store(floats, real);
-  }
-  if (output.bytes != nullptr) {
-    uint8_t* bytes = output.bytes + pixel * output.bytes_pitch + channel;
-    const IntVec q = finish.Quantize(real);
-    PART ? StoreFirstBytes(bytes, q, count) : StoreBytes(bytes, q);
-  }
+}
+
+// The sums [rows][width] of a tile to where they belong, in all cases: Int8Tile itself
+// has the most frequent one.
+inline void FinishTile(const Int8TileArgs& tile, const int32_t* sums, int rows,
+                       int64_t width) {
+  const Int8TileArgs args = tile;  // which no store changes
+  const auto real = [&](int64_t c) ORIEL_ALWAYS_INLINE_LAMBDA {
+    return Add(Mul(ToFloats(LoadInts(sums + c)), Load(args.scale + c)),
+               Load(args.bias + c));
+  };
+  const Finish finish(args.output);
+  ForKind(args.output, [&](auto floats, auto bytes, auto residual) {
+    for (int i = 0; i < rows; ++i, sums += width) {
+      PutPixel<decltype(floats)::value, decltype(bytes)::value,
+               decltype(residual)::value>(args.output, finish, args.pixels[i],
+                                          args.channel, args.channels, real);
+    }
+  });
 }
 
 // ROWS x VECTORS sums stay in registers over all of k; each step spreads four bytes of
@@ -123,62 +181,42 @@ void Int8Tile(const Int8TileArgs& args) {
 #pragma GCC unroll 1
     for (; k < count; ++k) step(k);
   }
-  const auto real = [&](int i, int j) ORIEL_ALWAYS_INLINE_LAMBDA {
-    return Add(Mul(ToFloats(sum[i][j]), Load(args.scale + j * kLanes)),
-               Load(args.bias + j * kLanes));
-  };
-  const Finish finish(args.output);
-  int done = 0;  // vectors
-  if (FinishBytes::Serves(args.output)) {
-    const FinishBytes finish_bytes(args.output);
-    done = args.channels / (2 * kLanes) * 2;
+  if (FinishBytes::Serves(args.output) && args.channels % kLanes == 0) {
+    const FinishBytes finish(args.output);
+    const float* const scale = args.scale;
+    const float* const bias = args.bias;
+    const int vectors = args.channels / kLanes;
+    const auto real = [&](int i, int j) ORIEL_ALWAYS_INLINE_LAMBDA {
+      return Add(Mul(ToFloats(sum[i][j]), Load(scale + j * kLanes)),
+                 Load(bias + j * kLanes));
+    };
+    uint8_t* const first = args.output.bytes + args.channel;
+    const int64_t pitch = args.output.bytes_pitch;
+    const int64_t* const pixels = args.pixels;
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
-      uint8_t* bytes =
-          args.output.bytes + args.pixels[i] * args.output.bytes_pitch + args.channel;
+      uint8_t* const bytes = first + pixels[i] * pitch;
 #pragma GCC unroll 4
-      for (int j = 0; j + 1 < VECTORS; j += 2) {
-        if (j < done) {
-          StoreShorts(bytes + j * kLanes,
-                      finish_bytes.Shorts(real(i, j), real(i, j + 1)));
+      for (int j = 0; j < VECTORS; j += 2) {
+        if (j + 1 < VECTORS && j + 1 < vectors) {
+          StoreShorts(bytes + j * kLanes, finish.Shorts(real(i, j), real(i, j + 1)));
+        } else if (j < vectors) {
+          const Vec v = real(i, j);
+          StoreHalfOfShorts(bytes + j * kLanes, finish.Shorts(v, v));
         }
       }
     }
-    if (done * kLanes >= args.channels) return;
+    return;
   }
+  alignas(64) int32_t sums[ROWS * kWidth];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
-    const int64_t pixel = args.pixels[i];
 #pragma GCC unroll 4
     for (int j = 0; j < VECTORS; ++j) {
-      if (j < done) continue;
-      const int left = args.channels - j * kLanes;
-      const int64_t channel = args.channel + j * kLanes;
-      if (left >= kLanes) {
-        Put<false>(args.output, finish, real(i, j), pixel, channel, kLanes);
-      } else if (left > 0) {
-        Put<true>(args.output, finish, real(i, j), pixel, channel, left);
-      }
+      StoreInts(sums + i * kWidth + j * kLanes, sum[i][j]);
     }
   }
-}
-
-// Calls body(c, count, part) for each vector of channels, part being a constant that
-// says whether count < kLanes.
-template <bool PART>
-struct Part {
-  static constexpr bool value = PART;
-};
-template <typename Body>
-ORIEL_ALWAYS_INLINE void ForParts(int64_t count, const Body& body) {
-  int64_t c = 0;
-  for (; c + kLanes <= count; c += kLanes) body(c, kLanes, Part<false>());
-  if (c < count) body(c, static_cast<int>(count - c), Part<true>());
-}
-
-template <bool PART>
-ORIEL_ALWAYS_INLINE Vec LoadPart(const float* p, int count) {
-  return PART ? LoadFirst(p, count) : Load(p);
+  FinishTile(args, sums, ROWS, kWidth);
 }
 
 // A group of real numbers to where they belong, `first` being the group's channel.
@@ -187,9 +225,10 @@ inline void PutGroup(const Int8DepthwiseArgs& args, const Finish& finish,
   float natural[kBytes];
   for (int v = 0; v < 4; ++v) StoreQuarters(natural + 4 * v, real[v]);
   const int64_t left = args.channels - first;
-  ForParts(left < kBytes ? left : kBytes, [&](int64_t c, int count, auto part) {
-    Put<decltype(part)::value>(args.output, finish, Load(natural + c), pixel, first + c,
-                               count);
+  ForKind(args.output, [&](auto floats, auto bytes, auto residual) {
+    PutPixel<decltype(floats)::value, decltype(bytes)::value, decltype(residual)::value>(
+        args.output, finish, pixel, first, left < kBytes ? left : kBytes,
+        [&](int64_t c) ORIEL_ALWAYS_INLINE_LAMBDA { return Load(natural + c); });
   });
 }
 

@@ -79,12 +79,19 @@ ORIEL_ALWAYS_INLINE IntVec PackShorts(IntVec a, IntVec b) {
   return _mm512_packus_epi16(a, b);
 }
 // ToShorts' result for the channels of a, then those of b.
-ORIEL_ALWAYS_INLINE void StoreShorts(uint8_t* p, IntVec shorts) {
+ORIEL_ALWAYS_INLINE IntVec BytesInOrder(IntVec shorts) {
   const __m512i order =
       _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
-  const __m512i bytes =
-      _mm512_permutexvar_epi32(order, _mm512_packus_epi16(shorts, shorts));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(bytes));
+  return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(shorts, shorts));
+}
+ORIEL_ALWAYS_INLINE void StoreShorts(uint8_t* p, IntVec shorts) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_castsi512_si256(BytesInOrder(shorts)));
+}
+// Those of a alone.
+ORIEL_ALWAYS_INLINE void StoreHalfOfShorts(uint8_t* p, IntVec shorts) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm512_castsi512_si128(BytesInOrder(shorts)));
 }
 // Lane l of four lanes of v at p + 16 * l.
 ORIEL_ALWAYS_INLINE void StoreQuarters(float* p, Vec v) {
@@ -180,11 +187,16 @@ ORIEL_ALWAYS_INLINE IntVec ToShorts(IntVec a, IntVec b, IntVec zero_point, IntVe
 ORIEL_ALWAYS_INLINE IntVec PackShorts(IntVec a, IntVec b) {
   return _mm256_packus_epi16(a, b);
 }
-ORIEL_ALWAYS_INLINE void StoreShorts(uint8_t* p, IntVec shorts) {
+ORIEL_ALWAYS_INLINE __m128i BytesInOrder(IntVec shorts) {
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 0, 0, 0, 0);
-  const __m256i bytes =
-      _mm256_permutevar8x32_epi32(_mm256_packus_epi16(shorts, shorts), order);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(bytes));
+  return _mm256_castsi256_si128(
+      _mm256_permutevar8x32_epi32(_mm256_packus_epi16(shorts, shorts), order));
+}
+ORIEL_ALWAYS_INLINE void StoreShorts(uint8_t* p, IntVec shorts) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), BytesInOrder(shorts));
+}
+ORIEL_ALWAYS_INLINE void StoreHalfOfShorts(uint8_t* p, IntVec shorts) {
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), BytesInOrder(shorts));
 }
 ORIEL_ALWAYS_INLINE void StoreQuarters(float* p, Vec v) {
   _mm_storeu_ps(p, _mm256_castps256_ps128(v));

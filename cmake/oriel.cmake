@@ -40,6 +40,8 @@ if(ORIEL_SANITIZE)
   target_link_options(oriel_options INTERFACE -fsanitize=${ORIEL_SANITIZE})
 endif()
 target_include_directories(oriel_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+# What one build keeps for the next start of it, another one must not take.
+target_link_options(oriel_options INTERFACE -Wl,--build-id=sha1)
 target_compile_definitions(oriel_options INTERFACE ORIEL_VERSION="${PROJECT_VERSION}")
 
 # Headers that most files parse, compiled once. A target whose compile options

@@ -65,8 +65,13 @@ absl::Status SyncDirectory(const fs::path& path) {
 absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const fs::path& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return ErrnoError(errno, path.string());
+  return FromDescriptor(fd.get(), path);
+}
+
+absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::FromDescriptor(
+    int fd, const fs::path& path) {
   struct stat info;
-  if (::fstat(fd.get(), &info) != 0) return ErrnoError(errno, path.string());
+  if (::fstat(fd, &info) != 0) return ErrnoError(errno, path.string());
   if (S_ISDIR(info.st_mode)) {
     return InvalidArgument("{}: is a directory, want a file", path.string());
   }
@@ -76,11 +81,17 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const fs::pat
   const size_t size = static_cast<size_t>(info.st_size);
   void* data = nullptr;
   if (size > 0) {
-    data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) return ErrnoError(errno, path.string());
   }
   return std::shared_ptr<const MappedFile>(
       new MappedFile(path, static_cast<const uint8_t*>(data), size));
+}
+
+void MappedFile::ExpectReading() const {
+  // Wishes: the file reads the same without.
+  if (size_ > 0) ::madvise(const_cast<uint8_t*>(data_), size_, MADV_HUGEPAGE);
+  if (size_ > 0) ::madvise(const_cast<uint8_t*>(data_), size_, MADV_WILLNEED);
 }
 
 MappedFile::~MappedFile() {
@@ -135,6 +146,31 @@ absl::StatusOr<std::string> ReadFile(const fs::path& path, uint64_t max_bytes) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return ErrnoError(errno, path.string());
   return ReadDescriptor(fd.get(), path.string(), max_bytes);
+}
+
+absl::StatusOr<std::unique_ptr<const RandomAccessFile>> RandomAccessFile::Open(
+    const fs::path& path) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return ErrnoError(errno, path.string());
+  return std::unique_ptr<const RandomAccessFile>(
+      new RandomAccessFile(path, fd.release()));
+}
+
+RandomAccessFile::~RandomAccessFile() { ::close(fd_); }
+
+absl::Status RandomAccessFile::Read(uint64_t offset, std::span<uint8_t> dst) const {
+  while (!dst.empty()) {
+    const ssize_t got = ::pread(fd_, dst.data(), dst.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoError(errno, path_.string());
+    if (got == 0) {
+      return DataLoss("{}: ends at byte {}, {} more are wanted", path_.string(), offset,
+                      dst.size());
+    }
+    offset += static_cast<uint64_t>(got);
+    dst = dst.subspan(static_cast<size_t>(got));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const fs::path& target) {

@@ -19,9 +19,16 @@ class MappedFile {
   // kNotFound, kInvalidArgument (a directory) and so on, with the path.
   static absl::StatusOr<std::shared_ptr<const MappedFile>> Open(
       const std::filesystem::path& path);
+  // The same for a file that is open, under the name that messages have; the
+  // descriptor may be closed afterwards.
+  static absl::StatusOr<std::shared_ptr<const MappedFile>> FromDescriptor(
+      int fd, const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
+
+  // All of it is going to be read: in huge pages where the system can.
+  void ExpectReading() const;
 
   Bytes bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
@@ -43,6 +50,25 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
 // messages.
 absl::StatusOr<std::string> ReadDescriptor(int fd, std::string_view name,
                                            uint64_t max_bytes);
+
+// A file that is read in places, without memory for it. Thread-safe.
+class RandomAccessFile {
+ public:
+  static absl::StatusOr<std::unique_ptr<const RandomAccessFile>> Open(
+      const std::filesystem::path& path);
+  ~RandomAccessFile();
+  RandomAccessFile(const RandomAccessFile&) = delete;
+  RandomAccessFile& operator=(const RandomAccessFile&) = delete;
+
+  // The bytes from `offset` on. kDataLoss where the file ends before.
+  absl::Status Read(uint64_t offset, std::span<uint8_t> dst) const;
+
+ private:
+  RandomAccessFile(std::filesystem::path path, int fd)
+      : path_(std::move(path)), fd_(fd) {}
+  std::filesystem::path path_;
+  int fd_;
+};
 
 // A file that appears under its name whole or not at all: bytes go to a
 // temporary sibling, Commit syncs it and renames it over the target. Destroyed

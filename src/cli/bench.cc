@@ -34,6 +34,7 @@ struct Flags {
   engine::Precision precision = engine::Precision::kF32;
   int threads = 0;
   double duration = 3;
+  model::PlanCacheOptions plan_cache;
   bool profile = false;
   bool json = false;
 };
@@ -80,13 +81,13 @@ absl::StatusOr<InputShapes> FindShapes(const Flags& flags, const Runnable& runna
   }
   const size_t given = shapes.size();
   const std::set<std::string_view> inputs(runnable.inputs.begin(), runnable.inputs.end());
-  for (const tensorflow::NodeDef& node : runnable.graph.node()) {
+  for (const tensorflow::NodeDef& node : runnable.graph->graph().node()) {
     const auto is_this = [&](const auto& shape) { return shape.first == node.name(); };
     if (!inputs.contains(node.name()) ||
         std::any_of(shapes.begin(), shapes.begin() + given, is_this)) {
       continue;
     }
-    ASSIGN_OR_RETURN(auto shape, graph::DeclaredShape(runnable.graph, node));
+    ASSIGN_OR_RETURN(auto shape, graph::DeclaredShape(runnable.graph->graph(), node));
     // The first size may be the batch.
     Shape known = shape.value_or(Shape{-1, -1});
     if (known.rank() > 0) known.set_dim(0, 1);
@@ -258,13 +259,13 @@ absl::Status MeasureRow(const Flags& flags, const engine::Plan& plan, int batch,
 }
 
 absl::StatusOr<int> Run(const Flags& flags) {
-  ASSIGN_OR_RETURN(const Runnable runnable, LoadRunnable(flags.source));
+  ASSIGN_OR_RETURN(
+      const Runnable runnable,
+      LoadRunnable(flags.source, flags.precision, flags.backend, flags.plan_cache));
   ASSIGN_OR_RETURN(const InputShapes shapes, FindShapes(flags, runnable));
-  engine::PlanOptions options;
+  engine::PlanOptions options = runnable.NewOptions();
   options.backend = flags.backend;
   options.precision = flags.precision;
-  options.calibration = runnable.calibration;
-  options.weights = engine::NewWeightStore();
   options.outputs = flags.outputs.empty() ? runnable.outputs : flags.outputs;
   if (options.outputs.empty()) {
     return InvalidArgument("{}: has no outputs, name one with --output",
@@ -281,11 +282,12 @@ absl::StatusOr<int> Run(const Flags& flags) {
         std::replace(sizes.begin(), sizes.end(), int64_t{-1}, int64_t{batch});
         options.inputs.emplace_back(name, Shape(std::move(sizes)));
       }
-      const auto plan = engine::Plan::Compile(runnable.graph, options);
+      const auto plan = engine::Plan::Compile(runnable.graph->graph(), options);
       if (!plan.ok()) return Annotate(plan.status(), flags.source.model);
       RETURN_IF_ERROR(MeasureRow(flags, **plan, batch, streams, options.threads));
     }
   }
+  SavePlanCache(*runnable.graph);
   return 0;
 }
 
@@ -313,6 +315,7 @@ Action SetupBench(CLI::App& command) {
           "streams");
   AddPrecisionOption(command, flags->precision);
   AddBackendOption(command, flags->backend);
+  AddPlanCacheOption(command, flags->plan_cache);
   command
       .add_option("--duration", flags->duration,
                   "Seconds of each measurement, after a fifth of it to warm up")

@@ -31,6 +31,7 @@ struct Flags {
   int threads = 0;
   engine::Backend backend = engine::Backend::kAuto;
   engine::Precision precision = engine::Precision::kF32;
+  model::PlanCacheOptions plan_cache;
   bool verbose = false;
 };
 
@@ -73,12 +74,13 @@ absl::StatusOr<int> Run(const Flags& flags) {
   options.backend = flags.backend;
   options.precision = flags.precision;
   options.threads = flags.threads;
+  options.plan_cache = flags.plan_cache;
   options.max_batch =
       static_cast<int>(std::min<size_t>(flags.batch, std::max<size_t>(inputs.size(), 1)));
   ASSIGN_OR_RETURN(const auto session, model::Session::Open(directory.path, options));
   if (flags.verbose) {
-    fmt::print(stderr, "{} version {}, {}\n", session->name(), session->version(),
-               DescribePrecision(session->precision()));
+    fmt::print(stderr, "{} version {}, {}\n{}\n", session->name(), session->version(),
+               DescribePrecision(session->precision()), session->plan_cache_report());
   }
 
   const ScoreTableOptions table = StdoutTableOptions();
@@ -106,6 +108,10 @@ absl::StatusOr<int> Run(const Flags& flags) {
   classify.decode_threads = flags.threads;
   RETURN_IF_ERROR(model::ClassifyImages(*session, inputs, classify, on_result));
   progress.Finish();
+  const absl::Status saved = session->SavePlanCache();
+  if (!saved.ok() && flags.verbose) {
+    fmt::print(stderr, "no plan cache was written: {}\n", Message(saved));
+  }
   if (failed > 0 && inputs.size() > 1) {
     fmt::print(stderr, "{} of {} images could not be classified\n", failed,
                inputs.size());
@@ -142,6 +148,7 @@ Action SetupClassify(CLI::App& command) {
   command.add_flag("--verbose", flags->verbose, "Tell which model runs, and how");
   AddThreadsOption(command, flags->threads);
   AddBackendOption(command, flags->backend);
+  AddPlanCacheOption(command, flags->plan_cache);
   return [flags] { return Run(*flags); };
 }
 

@@ -76,6 +76,20 @@ CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision)
                         "calibration says that it agrees with f32");
 }
 
+CLI::Option* AddPlanCacheOption(CLI::App& command, model::PlanCacheOptions& options) {
+  return command
+      .add_option_function<std::string>(
+          "--plan-cache",
+          [&options](const std::string& value) {
+            options.enabled = value != "off";
+            if (value != "off" && value != "auto") options.directory = value;
+          },
+          "Where compiled plans are kept for the next start: auto (beside the model, or "
+          "in the user's cache directory where that cannot be written), off, or a "
+          "directory")
+      ->default_str("auto");
+}
+
 CLI::Option* AddThreadsOption(CLI::App& command, int& threads) {
   return command
       .add_option("--threads", threads,

@@ -6,6 +6,7 @@
 
 #include "engine/plan.h"
 #include "engine/quantize/calibration.h"
+#include "model/model_graph.h"
 
 namespace oriel::cli {
 
@@ -20,6 +21,9 @@ CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend);
 
 // --precision f32|f32-exact|int8|auto.
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision);
+
+// --plan-cache auto|off|DIR.
+CLI::Option* AddPlanCacheOption(CLI::App& command, model::PlanCacheOptions& options);
 
 // --threads N of one run; 0: all CPUs that the process may use.
 CLI::Option* AddThreadsOption(CLI::App& command, int& threads);

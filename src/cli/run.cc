@@ -21,6 +21,7 @@ struct Flags {
   engine::Backend backend = engine::Backend::kAuto;
   engine::Precision precision = engine::Precision::kF32;
   int threads = 0;
+  model::PlanCacheOptions plan_cache;
   bool verbose = false;
 };
 
@@ -74,12 +75,13 @@ void PrintStats(const engine::PlanStats& stats, double run_seconds) {
 }
 
 absl::StatusOr<int> Run(const Flags& flags) {
-  ASSIGN_OR_RETURN(const Runnable runnable, LoadRunnable(flags.source));
-  engine::PlanOptions options;
+  ASSIGN_OR_RETURN(
+      const Runnable runnable,
+      LoadRunnable(flags.source, flags.precision, flags.backend, flags.plan_cache));
+  engine::PlanOptions options = runnable.NewOptions();
   options.backend = flags.backend;
   options.threads = flags.threads;
   options.precision = flags.precision;
-  options.calibration = runnable.calibration;
   std::vector<Tensor> inputs;
   for (const std::string& text : flags.inputs) {
     ASSIGN_OR_RETURN(const NamedFile input,
@@ -102,7 +104,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
     }
     options.outputs = runnable.outputs;
   }
-  const auto compiled = engine::Plan::Compile(runnable.graph, options);
+  const auto compiled = engine::Plan::Compile(runnable.graph->graph(), options);
   if (!compiled.ok()) return Annotate(compiled.status(), flags.source.model);
   const engine::Plan& plan = **compiled;
   if (plan.inputs().size() > inputs.size()) {
@@ -124,7 +126,12 @@ absl::StatusOr<int> Run(const Flags& flags) {
       PrintSummary(plan.outputs()[i], outputs[i]);
     }
   }
-  if (flags.verbose) PrintStats(plan.stats(), elapsed.count());
+  if (flags.verbose) {
+    PrintStats(plan.stats(), elapsed.count());
+    fmt::print(stderr, "{}\n", runnable.graph->cache_report());
+  }
+  std::fflush(stdout);
+  SavePlanCache(*runnable.graph);
   return 0;
 }
 
@@ -147,6 +154,7 @@ Action SetupRun(CLI::App& command) {
   command.add_flag("--verbose", flags->verbose, "Tell what the plan is like, and times");
   AddBackendOption(command, flags->backend);
   AddThreadsOption(command, flags->threads);
+  AddPlanCacheOption(command, flags->plan_cache);
   return [flags] { return Run(*flags); };
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <unordered_set>
 
+#include "engine/quantize/calibration.h"
 #include "graph/graph_util.h"
 #include "model/model_directory.h"
 
@@ -12,12 +13,12 @@ namespace {
 // The placeholders, and the nodes that nobody reads.
 void FindEnds(Runnable& runnable) {
   std::unordered_set<std::string_view> read;
-  for (const tensorflow::NodeDef& node : runnable.graph.node()) {
+  for (const tensorflow::NodeDef& node : runnable.graph->graph().node()) {
     for (const std::string& input : node.input()) {
       read.insert(graph::ParseInput(input).node);
     }
   }
-  for (const tensorflow::NodeDef& node : runnable.graph.node()) {
+  for (const tensorflow::NodeDef& node : runnable.graph->graph().node()) {
     if (node.op() == "Placeholder") {
       runnable.inputs.push_back(node.name());
     } else if (!read.contains(node.name()) && node.op() != "Const" &&
@@ -40,12 +41,29 @@ void AddRunnableOptions(CLI::App& command, RunnableSource& source) {
   command.add_flag("--text", source.text, "The GraphDef is a text file");
 }
 
-absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source) {
+engine::PlanOptions Runnable::NewOptions() const {
+  engine::PlanOptions options;
+  options.calibration = calibration;
+  graph->SetUp(options);
+  return options;
+}
+
+void SavePlanCache(const model::ModelGraph& graph) {
+  const absl::Status status = graph.SaveCache();
+  if (!status.ok())
+    fmt::print(stderr, "no plan cache was written: {}\n", Message(status));
+}
+
+absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source,
+                                      engine::Precision precision,
+                                      engine::Backend backend,
+                                      const model::PlanCacheOptions& plan_cache) {
   Runnable runnable;
   std::error_code error;
   if (std::filesystem::is_regular_file(source.model, error)) {
-    ASSIGN_OR_RETURN(runnable.graph, graph::ReadGraphDef(source.model, source.text));
-    if (runnable.graph.node().empty()) {
+    ASSIGN_OR_RETURN(runnable.graph,
+                     model::ModelGraph::OpenFile(source.model, source.text));
+    if (runnable.graph->graph().node().empty()) {
       return InvalidArgument("{}: is a GraphDef without nodes", source.model);
     }
     FindEnds(runnable);
@@ -53,9 +71,14 @@ absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source) {
   }
   ASSIGN_OR_RETURN(const model::ModelDirectory directory,
                    model::FindModel(source.model, source.model_dir));
-  ASSIGN_OR_RETURN(const model::ModelFiles files, model::ReadModelFiles(directory.path));
-  ASSIGN_OR_RETURN(runnable.graph, graph::ParseGraphDef(files.graph->bytes(),
-                                                        files.graph->path().string()));
+  ASSIGN_OR_RETURN(const model::ModelFiles files,
+                   model::ReadModelFiles(directory.path, {.graph = false}));
+  if (precision == engine::Precision::kAuto) {
+    precision = engine::ChoosePrecision(files.calibration.get()).precision;
+  }
+  ASSIGN_OR_RETURN(runnable.graph,
+                   model::ModelGraph::Open(directory.path, files.config, precision,
+                                           backend, plan_cache));
   runnable.calibration = files.calibration;
   runnable.inputs = {files.config.input};
   runnable.outputs = {files.config.predictions};

@@ -8,7 +8,7 @@
 
 #include "base/status.h"
 #include "engine/quantize/calibration.h"
-#include "tensorflow/graph.pb.h"
+#include "model/model_graph.h"
 
 namespace oriel::cli {
 
@@ -24,11 +24,20 @@ void AddRunnableOptions(CLI::App& command, RunnableSource& source);
 // A graph, and what is fed and fetched when the flags do not say: a model's input and
 // predictions, a graph's placeholders and the nodes that nobody reads.
 struct Runnable {
-  tensorflow::GraphDef graph;
+  std::unique_ptr<model::ModelGraph> graph;
   std::vector<std::string> inputs;
   std::vector<std::string> outputs;
   std::shared_ptr<const engine::Calibration> calibration;  // of a model that has one
+
+  // What plans of this graph have in common.
+  engine::PlanOptions NewOptions() const;
 };
-absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source);
+absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source,
+                                      engine::Precision precision,
+                                      engine::Backend backend,
+                                      const model::PlanCacheOptions& plan_cache);
+
+// Keeps what was compiled; where that cannot be, says so on stderr.
+void SavePlanCache(const model::ModelGraph& graph);
 
 }  // namespace oriel::cli

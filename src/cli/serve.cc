@@ -37,6 +37,7 @@ struct Flags {
   bool no_pin = false;
   int threads = 0;
   engine::Precision precision = engine::Precision::kF32;
+  model::PlanCacheOptions plan_cache = {.verify = true};  // it is to run for long
   int decode_threads = 0;
   int queue = 256;
   int max_body_mb = 32;
@@ -85,11 +86,13 @@ absl::StatusOr<std::shared_ptr<serving::ServedModel>> Load(
   session_options.max_batch = flags.max_batch;
   session_options.precision = flags.precision;
   session_options.max_pixels = flags.max_pixels;
+  session_options.plan_cache = flags.plan_cache;
   session_options.threads =
       flags.threads > 0 ? flags.threads : std::max(1, AvailableCpus() / flags.workers);
   ASSIGN_OR_RETURN(auto session, model::Session::Open(directory.path, session_options));
   spdlog::info("{} version {}, {}", session->name(), session->version(),
                DescribePrecision(session->precision()));
+  spdlog::info("{}", session->plan_cache_report());
   serving::ServedModelOptions options;
   options.workers = flags.workers;
   options.pin = !flags.no_pin;
@@ -141,6 +144,8 @@ absl::StatusOr<int> Run(const Flags& flags) {
                  server->url());
       std::fflush(stdout);
     }
+    const absl::Status saved = (*model)->session().SavePlanCache();
+    if (!saved.ok()) spdlog::warn("no plan cache was written: {}", Message(saved));
   } else {
     server->Drain();
   }
@@ -195,6 +200,7 @@ Action SetupServe(CLI::App& command) {
   command.add_flag("--no-pin", flags->no_pin,
                    "Let several workers move between all CPUs; they keep to their own");
   AddPrecisionOption(command, flags->precision);
+  AddPlanCacheOption(command, flags->plan_cache);
   command
       .add_option("--decode-threads", flags->decode_threads,
                   "Threads that decode and resize (default: the CPUs)")

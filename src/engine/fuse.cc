@@ -219,7 +219,8 @@ class Fuser {
     std::vector<std::string> keys = affine.keys;
     keys.push_back(old.constant->key());
     auto make = [weights = old.constant, scale = affine.scale, by_row, columns] {
-      Tensor scaled = weights->tensor().Clone();
+      const Tensor read = weights->MakeTensor();
+      Tensor scaled = read.Clone();
       const std::span<float> data = scaled.mutable_data<float>();
       const size_t channels = scale.size();
       for (size_t i = 0; i < data.size(); ++i) {

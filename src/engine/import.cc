@@ -21,6 +21,43 @@ using tensorflow::NodeDef;
 // hostile graph from turning Compile into the long run that it asks for.
 constexpr int64_t kFoldBytes = int64_t{1} << 30;
 
+// What reads and writes less is folded at once: lazy ones may depend on one another,
+// and there can only be as many as kFoldBytes has room for.
+constexpr int64_t kLazyFoldBytes = int64_t{1} << 20;
+
+int64_t ByteSize(const Value& value) {
+  return value.shape.elements() * static_cast<int64_t>(ElementSize(value.dtype));
+}
+
+// An operation on constants, computed when the first of its results is asked for: with
+// packed weights at hand it may be none.
+struct LazyFold {
+  Op op;
+  std::vector<Value> inputs, outputs;
+  std::vector<Tensor> results;
+
+  Tensor Get(size_t output) {
+    if (results.empty()) Compute();
+    return results[output];
+  }
+
+  void Compute() {
+    std::vector<ConstArray> in;
+    for (const Value& value : inputs) {
+      in.push_back({value.dtype, value.shape, value.constant->tensor().bytes().data()});
+    }
+    std::vector<Array> out;
+    bool empty = true;
+    for (const Value& value : outputs) {
+      results.emplace_back(value.dtype, value.shape);
+      out.push_back({value.dtype, value.shape, results.back().mutable_bytes().data()});
+      empty &= out.back().elements() == 0;
+    }
+    if (!empty) op.type->ref(op, in, out);
+    inputs.clear();
+  }
+};
+
 struct Endpoint {
   int node = 0;
   int output = 0;
@@ -216,7 +253,7 @@ class Importer {
       }
       inputs.push_back(value);
     }
-    OpSetup setup(def, ir_, std::move(inputs));
+    OpSetup setup(def, ir_, std::move(inputs), options_.constants);
     const OpType* type = FindOp(def.op());
     const absl::Status status = type->setup(setup);
     if (status.code() == absl::StatusCode::kUnimplemented) {
@@ -242,8 +279,11 @@ class Importer {
       }
       Value value{.name = name, .dtype = output.dtype, .shape = output.shape};
       if (output.constant) value.constant = MakeConstant(type, name, *output.constant);
+      if (output.make) {
+        value.constant = std::make_shared<const Constant>(name, output.make);
+      }
       values.push_back(ir_.AddValue(std::move(value)));
-      if (!output.constant) op.outputs.push_back(values.back());
+      if (!output.is_constant()) op.outputs.push_back(values.back());
     }
     if (op.outputs.empty()) return;
     if (setup.kept()) {
@@ -272,8 +312,8 @@ class Importer {
     Value value{.name = name, .dtype = ir_.values[from].dtype, .shape = shape};
     if (const auto& constant = ir_.values[from].constant) {
       value.constant = std::make_shared<const Constant>(
-          DerivedKey(name, std::vector{constant->key(), shape.ToString()}),
-          constant->tensor().Reshaped(shape));
+          DerivedKey(name, std::vector{constant->key(), shape.ToString()}), constant,
+          shape);
       return ir_.AddValue(std::move(value));
     }
     const ValueId to = ir_.AddValue(std::move(value));
@@ -288,37 +328,29 @@ class Importer {
   bool Fold(const Op& op) {
     if (!op.type->foldable) return false;
     int64_t bytes = 0;
-    std::vector<ConstArray> in;
+    auto fold = std::make_shared<LazyFold>(LazyFold{.op = op});
     std::vector<std::string> keys;
     for (const ValueId id : op.inputs) {
       const Value& value = ir_.values[id];
       if (value.constant == nullptr) return false;
-      const Tensor& tensor = value.constant->tensor();
-      in.push_back({value.dtype, value.shape, tensor.bytes().data()});
+      fold->inputs.push_back(value);
       keys.push_back(value.constant->key());
-      bytes += static_cast<int64_t>(tensor.bytes().size());
+      bytes += ByteSize(value);
     }
     for (const ValueId id : op.outputs) {
       const Value& value = ir_.values[id];
-      bytes += value.shape.elements() * static_cast<int64_t>(ElementSize(value.dtype));
+      fold->outputs.push_back(value);
+      bytes += ByteSize(value);
       keys.push_back(value.shape.ToString());
     }
     if (bytes > kFoldBytes - folded_bytes_) return false;
     folded_bytes_ += bytes;
-    std::vector<Tensor> results;
-    std::vector<Array> out;
-    for (const ValueId id : op.outputs) {
-      results.emplace_back(ir_.values[id].dtype, ir_.values[id].shape);
-      out.push_back({ir_.values[id].dtype, ir_.values[id].shape,
-                     results.back().mutable_bytes().data()});
-    }
-    const bool empty = std::all_of(out.begin(), out.end(),
-                                   [](const Array& a) { return a.elements() == 0; });
-    if (!empty) op.type->ref(op, in, out);
-    for (size_t i = 0; i < results.size(); ++i) {
+    for (size_t i = 0; i < op.outputs.size(); ++i) {
       Value& value = ir_.values[op.outputs[i]];
-      value.constant =
-          std::make_shared<const Constant>(DerivedKey(value.name, keys), results[i]);
+      value.constant = std::make_shared<const Constant>(
+          DerivedKey(value.name, keys),
+          std::function<Tensor()>([fold, i] { return fold->Get(i); }));
+      if (bytes < kLazyFoldBytes) value.constant->tensor();
     }
     return true;
   }

@@ -10,12 +10,22 @@ Constant::Constant(std::string key, Tensor tensor)
 Constant::Constant(std::string key, std::function<Tensor()> make)
     : key_(std::move(key)), make_(std::move(make)) {}
 
+Constant::Constant(std::string key, std::shared_ptr<const Constant> of, Shape shape)
+    : key_(std::move(key)),
+      of_(of->of_ != nullptr ? of->of_ : std::move(of)),
+      shape_(std::move(shape)) {}
+
 const Tensor& Constant::tensor() const {
   if (!tensor_) {
-    tensor_ = make_();
+    tensor_ = of_ != nullptr ? of_->tensor().Reshaped(shape_) : make_();
     make_ = nullptr;
   }
   return *tensor_;
+}
+
+Tensor Constant::MakeTensor() const {
+  if (tensor_) return *tensor_;
+  return of_ != nullptr ? of_->MakeTensor().Reshaped(shape_) : make_();
 }
 
 std::string DerivedKey(std::string_view what, std::span<const std::string> keys) {

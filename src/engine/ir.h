@@ -24,15 +24,21 @@ class Constant {
   // `tensor` may borrow from the GraphDef: constants do not outlive Compile.
   Constant(std::string key, Tensor tensor);
   Constant(std::string key, std::function<Tensor()> make);
+  // The elements of another one under another shape.
+  Constant(std::string key, std::shared_ptr<const Constant> of, Shape shape);
 
   const std::string& key() const { return key_; }
   // One thread at a time.
   const Tensor& tensor() const;
   // The same without keeping it: for a large one that is read only once.
-  Tensor MakeTensor() const { return tensor_ ? *tensor_ : make_(); }
+  Tensor MakeTensor() const;
 
  private:
   std::string key_;
+  // Reshaped, where it is not null; never itself a reshaped one, so that a long chain
+  // of them is no deep recursion.
+  std::shared_ptr<const Constant> of_;
+  Shape shape_;
   mutable std::function<Tensor()> make_;
   mutable std::optional<Tensor> tensor_;
 };

@@ -111,6 +111,11 @@ void OpSetup::AddConstant(Tensor value) {
   outputs_.push_back({.dtype = dtype, .shape = shape, .constant = std::move(value)});
 }
 
+void OpSetup::AddConstant(DType dtype, Shape shape, std::function<Tensor()> make) {
+  outputs_.push_back(
+      {.dtype = dtype, .shape = std::move(shape), .make = std::move(make)});
+}
+
 void OpSetup::KeepInputs(std::vector<int> kept) { kept_ = std::move(kept); }
 
 bool IsPlainType(DType dtype) {

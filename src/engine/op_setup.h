@@ -1,9 +1,11 @@
 // What a shape rule sees of a node, and how it says what comes out.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "engine/constant_source.h"
 #include "engine/ir.h"
 #include "graph/graph_util.h"
 
@@ -11,9 +13,14 @@ namespace oriel::engine {
 
 class OpSetup {
  public:
-  // Borrows all three for its life; `inputs` are in the order of the node's.
-  OpSetup(const tensorflow::NodeDef& node, const Ir& ir, std::vector<ValueId> inputs)
-      : node_(node), ir_(ir), inputs_(std::move(inputs)) {}
+  // Borrows `node` and `ir` for its life; `inputs` are in the order of the node's.
+  // `constants` may be null.
+  OpSetup(const tensorflow::NodeDef& node, const Ir& ir, std::vector<ValueId> inputs,
+          std::shared_ptr<const ConstantSource> constants)
+      : node_(node),
+        ir_(ir),
+        inputs_(std::move(inputs)),
+        constants_(std::move(constants)) {}
 
   const tensorflow::NodeDef& node() const { return node_; }
 
@@ -51,7 +58,10 @@ class OpSetup {
   // The attribute data_format is NHWC or missing, else kUnimplemented.
   absl::Status WantChannelsLast() const;
 
-  // Results. Each of the first three adds one output, in order.
+  // Where the values of Const nodes lie that the node itself does not have; or null.
+  const std::shared_ptr<const ConstantSource>& constants() const { return constants_; }
+
+  // Results. Each of the first four adds one output, in order.
 
   // A value to be computed. kInvalidArgument / kUnimplemented when it is too
   // large or of a type or rank that the engine has no kernels for.
@@ -61,6 +71,8 @@ class OpSetup {
   absl::Status ForwardInput(int input) { return ForwardInput(input, shape(input)); }
   // A value that follows from shapes alone.
   void AddConstant(Tensor value);
+  // The same for one that is made when it is asked for, with this dtype and shape.
+  void AddConstant(DType dtype, Shape shape, std::function<Tensor()> make);
   // The inputs that the kernel reads, by index, where they are not all.
   void KeepInputs(std::vector<int> kept);
 
@@ -74,6 +86,8 @@ class OpSetup {
     Shape shape;
     int forwarded = -1;  // input that it is
     std::optional<Tensor> constant;
+    std::function<Tensor()> make;  // a constant too, where it is not null
+    bool is_constant() const { return constant || make; }
   };
   const std::vector<Output>& outputs() const { return outputs_; }
   const std::vector<ValueId>& inputs() const { return inputs_; }
@@ -84,6 +98,7 @@ class OpSetup {
   const tensorflow::NodeDef& node_;
   const Ir& ir_;
   std::vector<ValueId> inputs_;
+  std::shared_ptr<const ConstantSource> constants_;
   std::vector<Output> outputs_;
   std::optional<std::vector<int>> kept_;
   std::shared_ptr<const OpAttrs> attrs_;

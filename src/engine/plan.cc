@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/cpus.h"
+#include "engine/constant_source.h"
 #include "engine/fuse.h"
 #include "engine/import.h"
 #include "engine/kernels/isa.h"
@@ -284,6 +285,7 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
     }
     ASSIGN_OR_RETURN(program, LowerToOneDnn(ir, options, threads.own, *weights));
   }
+  if (options.constants != nullptr) RETURN_IF_ERROR(options.constants->status());
   PlanMemory(program);
   if (program.arena_bytes > kMaxContextBytes ||
       program.scratch_bytes > kMaxContextBytes) {

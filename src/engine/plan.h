@@ -55,7 +55,8 @@ std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs);
 class WeightStore;
 std::shared_ptr<WeightStore> NewWeightStore();
 
-struct Calibration;  // quantize/calibration.h
+struct Calibration;    // quantize/calibration.h
+class ConstantSource;  // constant_source.h
 
 struct PlanOptions {
   Backend backend = Backend::kAuto;
@@ -77,6 +78,9 @@ struct PlanOptions {
 
   // Shared with other plans of the same GraphDef; null: the plan's own.
   std::shared_ptr<WeightStore> weights;
+
+  // What the GraphDef leaves out of its constants; null: nothing.
+  std::shared_ptr<const ConstantSource> constants;
 
   // What was found fastest, to look up and to add to; null: nothing is remembered.
   // Shared with other plans on this machine.

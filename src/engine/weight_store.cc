@@ -6,6 +6,15 @@
 
 namespace oriel::engine {
 
+namespace {
+
+Tensor View(Bytes bytes, std::shared_ptr<const void> owner) {
+  return Tensor::View(DType::kUInt8, Shape{static_cast<int64_t>(bytes.size())}, bytes,
+                      std::move(owner));
+}
+
+}  // namespace
+
 std::shared_ptr<uint8_t> WeightStore::Allocate(size_t size) {
   constexpr size_t kChunk = size_t{32} << 20;  // costs what is used of it
   constexpr size_t kAlignment = 64;
@@ -27,16 +36,52 @@ absl::StatusOr<Tensor> WeightStore::GetOrCreate(
   {
     absl::MutexLock lock(&mutex_);
     const auto it = entries_.find(key);
-    if (it != entries_.end()) return it->second;
+    // One that was added may be of any size.
+    if (it != entries_.end() && it->second.bytes.bytes().size() == size) {
+      Ask(key, it->second);
+      return it->second.bytes;
+    }
     piece = Allocate(size);
   }
   RETURN_IF_ERROR(fill({piece.get(), size}));
   const Bytes bytes(piece.get(), size);
   absl::MutexLock lock(&mutex_);
-  return entries_
-      .emplace(key, Tensor::View(DType::kUInt8, Shape{static_cast<int64_t>(size)}, bytes,
-                                 std::move(piece)))
-      .first->second;
+  Kept& kept = entries_[key];
+  if (kept.asked && kept.bytes.bytes().size() == size) return kept.bytes;
+  kept.bytes = View(bytes, std::move(piece));
+  ++made_;
+  Ask(key, kept);
+  return kept.bytes;
+}
+
+void WeightStore::Ask(const std::string& key, Kept& kept) {
+  if (kept.asked) return;
+  kept.asked = true;
+  order_.push_back(key);
+}
+
+void WeightStore::Add(const std::string& key, Bytes bytes,
+                      std::shared_ptr<const void> owner) {
+  absl::MutexLock lock(&mutex_);
+  const auto [it, is_new] = entries_.try_emplace(key);
+  if (is_new) it->second.bytes = View(bytes, std::move(owner));
+}
+
+std::vector<WeightStore::Entry> WeightStore::Entries() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Entry> entries;
+  for (const std::string& key : order_) {
+    entries.push_back({key, entries_.at(key).bytes.bytes(), true});
+  }
+  for (const auto& [key, kept] : entries_) {
+    if (!kept.asked) entries.push_back({key, kept.bytes.bytes(), false});
+  }
+  return entries;
+}
+
+WeightStore::Counts WeightStore::counts() const {
+  absl::MutexLock lock(&mutex_);
+  return {.found = order_.size() - made_, .made = made_};
 }
 
 std::shared_ptr<WeightStore> NewWeightStore() { return std::make_shared<WeightStore>(); }

@@ -340,8 +340,8 @@ absl::StatusOr<Calibrated> Calibrate(const std::filesystem::path& version_direct
                                      const CalibrateOptions& options,
                                      const StepLog& log) {
   // One that is there already may be of another graph: it is to be replaced.
-  ASSIGN_OR_RETURN(ModelFiles files, ReadModelFiles(version_directory,
-                                                    /*with_calibration=*/false));
+  ASSIGN_OR_RETURN(ModelFiles files,
+                   ReadModelFiles(version_directory, {.calibration = false}));
   ASSIGN_OR_RETURN(tensorflow::GraphDef graph,
                    graph::ParseGraphDef(files.graph->bytes(),
                                         (version_directory / kGraphFile).string()));

@@ -126,8 +126,15 @@ std::vector<ModelDirectory> ListModels(const fs::path& root) {
   return models;
 }
 
+absl::Status CheckGraphDigest(std::string_view found, const fs::path& file,
+                              const ModelConfig& config) {
+  if (found == config.model_sha256) return absl::OkStatus();
+  return DataLoss("{}: SHA-256 is {}, {} says {}", file.string(), found, kConfigFile,
+                  config.model_sha256);
+}
+
 absl::StatusOr<ModelFiles> ReadModelFiles(const fs::path& version_directory,
-                                          bool with_calibration) {
+                                          const ModelFilesOptions& options) {
   ModelFiles files;
   ASSIGN_OR_RETURN(files.config, ReadModelConfig(version_directory / kConfigFile));
 
@@ -145,15 +152,14 @@ absl::StatusOr<ModelFiles> ReadModelFiles(const fs::path& version_directory,
     RETURN_IF_ERROR(check_count(files.wnids, kWnidsFile));
   }
 
-  const fs::path graph = version_directory / kGraphFile;
-  ASSIGN_OR_RETURN(files.graph, MappedFile::Open(graph));
-  const std::string found = HexDigest(DigestKind::kSha256, files.graph->bytes());
-  if (found != files.config.model_sha256) {
-    return DataLoss("{}: SHA-256 is {}, {} says {}", graph.string(), found, kConfigFile,
-                    files.config.model_sha256);
+  if (options.graph) {
+    const fs::path graph = version_directory / kGraphFile;
+    ASSIGN_OR_RETURN(files.graph, MappedFile::Open(graph));
+    RETURN_IF_ERROR(CheckGraphDigest(HexDigest(DigestKind::kSha256, files.graph->bytes()),
+                                     graph, files.config));
   }
   const fs::path calibration = version_directory / kCalibrationFile;
-  if (with_calibration && IsFile(calibration)) {
+  if (options.calibration && IsFile(calibration)) {
     ASSIGN_OR_RETURN(CalibrationFile file, ReadCalibration(calibration));
     if (file.model_sha256 != files.config.model_sha256) {
       return DataLoss(

@@ -59,15 +59,25 @@ std::vector<ModelDirectory> ListModels(const std::filesystem::path& root);
 // A model directory as it was read and checked.
 struct ModelFiles {
   ModelConfig config;
-  labels::Lines descriptions;               // config.num_classes lines
-  labels::Lines wnids;                      // as many, or none
-  std::shared_ptr<const MappedFile> graph;  // model.pb; its hash is the config's
+  labels::Lines descriptions;  // config.num_classes lines
+  labels::Lines wnids;         // as many, or none
+  // model.pb; its hash is the config's. Null: it was not asked for.
+  std::shared_ptr<const MappedFile> graph;
   // calibration.json, of this model.pb; null: there is none, or it was not asked for.
   std::shared_ptr<const engine::Calibration> calibration;
 };
 
+// kDataLoss unless model.pb, which `file` is, has the SHA-256 that the config says.
+absl::Status CheckGraphDigest(std::string_view found, const std::filesystem::path& file,
+                              const ModelConfig& config);
+
+struct ModelFilesOptions {
+  bool graph = true;  // false: ModelGraph opens it
+  bool calibration = true;
+};
+
 // kNotFound, kInvalidArgument, kDataLoss that name file, found and wanted.
 absl::StatusOr<ModelFiles> ReadModelFiles(const std::filesystem::path& version_directory,
-                                          bool with_calibration = true);
+                                          const ModelFilesOptions& options = {});
 
 }  // namespace oriel::model

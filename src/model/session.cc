@@ -4,8 +4,8 @@
 #include <functional>
 #include <map>
 
-#include "graph/graph_util.h"
 #include "model/model_directory.h"
+#include "model/model_graph.h"
 #include "model/preprocessor.h"
 #include "model/top_k.h"
 
@@ -42,17 +42,21 @@ class PlanRunner : public Session::Runner {
 class PlanSession : public Session {
  public:
   PlanSession(ModelDirectory directory, ModelFiles files, SessionOptions options,
-              engine::PrecisionChoice precision, Preprocessor preprocessor, Plans plans)
+              engine::PrecisionChoice precision, Preprocessor preprocessor,
+              std::unique_ptr<const ModelGraph> graph, Plans plans)
       : directory_(std::move(directory)),
         files_(std::move(files)),
         options_(options),
         precision_(std::move(precision)),
         preprocessor_(preprocessor),
+        graph_(std::move(graph)),
         plans_(std::move(plans)) {}
 
   const ModelConfig& config() const override { return files_.config; }
   const SessionOptions& options() const override { return options_; }
   const engine::PrecisionChoice& precision() const override { return precision_; }
+  std::string plan_cache_report() const override { return graph_->cache_report(); }
+  absl::Status SavePlanCache() const override { return graph_->SaveCache(); }
   const std::string& name() const override { return directory_.name; }
   const std::string& version() const override { return directory_.version; }
   int num_classes() const override { return files_.config.num_classes; }
@@ -85,6 +89,7 @@ class PlanSession : public Session {
   const SessionOptions options_;
   const engine::PrecisionChoice precision_;
   const Preprocessor preprocessor_;
+  const std::unique_ptr<const ModelGraph> graph_;
   const Plans plans_;
 };
 
@@ -124,10 +129,9 @@ absl::Status PlanRunner::Run(std::span<const float> images, int n,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Plans> CompilePlans(const ModelFiles& files, const SessionOptions& options,
+absl::StatusOr<Plans> CompilePlans(const ModelFiles& files, const ModelGraph& graph,
+                                   const SessionOptions& options,
                                    engine::Precision precision, std::string_view what) {
-  ASSIGN_OR_RETURN(const tensorflow::GraphDef graph,
-                   graph::ParseGraphDef(files.graph->bytes(), what));
   const ModelConfig& config = files.config;
   engine::PlanOptions plan_options;
   plan_options.backend = options.backend;
@@ -135,11 +139,11 @@ absl::StatusOr<Plans> CompilePlans(const ModelFiles& files, const SessionOptions
   plan_options.calibration = files.calibration;
   plan_options.outputs = {config.predictions};
   plan_options.threads = options.threads;
-  plan_options.weights = engine::NewWeightStore();
+  graph.SetUp(plan_options);
   Plans plans;
   for (int size = 1;; size = std::min(size * 2, options.max_batch)) {
     plan_options.inputs = {{config.input, Shape({size, config.height, config.width, 3})}};
-    auto plan = engine::Plan::Compile(graph, plan_options);
+    auto plan = engine::Plan::Compile(graph.graph(), plan_options);
     if (!plan.ok()) return Annotate(plan.status(), what);
     const engine::TensorSpec& output = (*plan)->outputs()[0];
     if (output.dtype != DType::kFloat32 ||
@@ -160,19 +164,21 @@ absl::StatusOr<std::shared_ptr<const Session>> Session::Open(
   if (options.max_batch < 1) {
     return InvalidArgument("batch size {}, want 1 or more", options.max_batch);
   }
-  ASSIGN_OR_RETURN(ModelFiles files, ReadModelFiles(version_directory));
+  ASSIGN_OR_RETURN(ModelFiles files, ReadModelFiles(version_directory, {.graph = false}));
   ASSIGN_OR_RETURN(const Preprocessor preprocessor,
                    Preprocessor::Create(files.config, options.max_pixels));
   engine::PrecisionChoice precision = {options.precision, ""};
   if (options.precision == engine::Precision::kAuto) {
     precision = engine::ChoosePrecision(files.calibration.get());
   }
-  ASSIGN_OR_RETURN(Plans plans, CompilePlans(files, options, precision.precision,
+  ASSIGN_OR_RETURN(auto graph,
+                   ModelGraph::Open(version_directory, files.config, precision.precision,
+                                    options.backend, options.plan_cache));
+  ASSIGN_OR_RETURN(Plans plans, CompilePlans(files, *graph, options, precision.precision,
                                              (version_directory / kGraphFile).string()));
-  files.graph = nullptr;  // the plans have what they need of it
   return std::make_shared<const PlanSession>(
       DescribeDirectory(version_directory), std::move(files), options,
-      std::move(precision), preprocessor, std::move(plans));
+      std::move(precision), preprocessor, std::move(graph), std::move(plans));
 }
 
 }  // namespace oriel::model

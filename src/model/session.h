@@ -13,6 +13,7 @@
 #include "engine/plan.h"
 #include "engine/quantize/calibration.h"
 #include "model/model_config.h"
+#include "model/model_graph.h"
 
 namespace oriel::model {
 
@@ -23,6 +24,7 @@ struct SessionOptions {
   int threads = 0;    // of one Run; 0: all that the process may use
   int max_batch = 8;  // images of one Runner::Run
   uint64_t max_pixels = uint64_t{100} << 20;  // of one image, before decoding
+  PlanCacheOptions plan_cache;
 };
 
 struct ScoredLabel {
@@ -44,6 +46,12 @@ class Session : public std::enable_shared_from_this<Session> {
   virtual const SessionOptions& options() const = 0;
   // What options().precision came to, and why where it was kAuto.
   virtual const engine::PrecisionChoice& precision() const = 0;
+  // For people: where compiled plans were taken from.
+  virtual std::string plan_cache_report() const { return ""; }
+  // Keeps what was compiled for the next start, unless it is kept already: best called
+  // when the first answer is out. An error says why it could not be; nothing else
+  // depends on it.
+  virtual absl::Status SavePlanCache() const { return absl::OkStatus(); }
   // "inception_resnet_v2", "1": from the directory's path.
   virtual const std::string& name() const = 0;
   virtual const std::string& version() const = 0;

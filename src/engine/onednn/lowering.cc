@@ -184,9 +184,9 @@ absl::StatusOr<SlotId> Lowering::PackConstant(ValueId id, const memory::desc& pl
   ASSIGN_OR_RETURN(Tensor bytes,
                    weights_.GetOrCreate(constant.key() + DescKey(wanted),
                                         wanted.get_size(), [&](std::span<uint8_t> dst) {
-                                          ExecuteReorder(plain,
-                                                         constant.tensor().bytes().data(),
-                                                         wanted, dst.data());
+                                          ExecuteReorder(
+                                              plain, constant.MakeTensor().bytes().data(),
+                                              wanted, dst.data());
                                           return absl::OkStatus();
                                         }));
   return program_.AddConstant(std::move(bytes));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/ops/setups.h"
+#include "tensor/tensor_proto.h"
 
 namespace oriel::engine {
 namespace {
@@ -35,9 +36,49 @@ absl::StatusOr<Tensor> IntegerTensor(const OpSetup& setup, const char* attr,
 // be of any size.
 constexpr uint64_t kMaxSplatBytes = uint64_t{256} << 20;
 
+// A value of `size` bytes of which the GraphDef has dtype and shape alone.
+absl::Status SetupOutsideConst(OpSetup& setup, uint64_t size) {
+  const auto& attrs = setup.node().attr();
+  const auto value = attrs.find("value");
+  if (value == attrs.end() || !value->second.has_tensor()) {
+    return setup.Invalid("has no value");
+  }
+  const auto& proto = value->second.tensor();
+  const auto dtype = FromTensorFlow(proto.dtype());
+  if (!dtype || !IsPlainType(*dtype)) {
+    return setup.Unsupported("type {} is not supported",
+                             tensorflow::DataType_Name(proto.dtype()));
+  }
+  auto shape = ShapeFromProto(proto.tensor_shape());
+  if (!shape.ok()) return Annotate(shape.status(), setup.where());
+  if (shape->rank() > kMaxRank) {
+    return setup.Unsupported("has {} dimensions, the engine has at most {}",
+                             shape->rank(), kMaxRank);
+  }
+  ASSIGN_OR_RETURN(const int64_t elements,
+                   CheckedElements(*shape, ElementSize(*dtype), setup.where(), size));
+  if (static_cast<uint64_t>(elements) * ElementSize(*dtype) != size) {
+    return setup.Invalid("{} {} wants {} bytes, the value has {}", DTypeName(*dtype),
+                         shape->ToString(),
+                         static_cast<uint64_t>(elements) * ElementSize(*dtype), size);
+  }
+  setup.AddConstant(*dtype, *shape,
+                    [constants = setup.constants(), name = setup.node().name(),
+                     dtype = *dtype, shape = *shape] {
+                      Tensor tensor(dtype, shape);
+                      constants->Read(name, tensor.mutable_bytes());
+                      return tensor;
+                    });
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status SetupConst(OpSetup& setup) {
+  if (setup.constants() != nullptr) {
+    const auto size = setup.constants()->SizeOf(setup.node().name());
+    if (size) return SetupOutsideConst(setup, *size);
+  }
   const auto& attrs = setup.node().attr();
   const auto value = attrs.find("value");
   if (value != attrs.end() && value->second.has_tensor()) {

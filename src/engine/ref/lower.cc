@@ -72,7 +72,8 @@ absl::StatusOr<SlotId> AddPlainConstant(const Value& value, WeightStore& weights
   ASSIGN_OR_RETURN(Tensor bytes, weights.GetOrCreate(
                                      value.constant->key() + " plain", PlainBytes(value),
                                      [&](std::span<uint8_t> dst) {
-                                       const Bytes src = value.constant->tensor().bytes();
+                                       const Tensor tensor = value.constant->MakeTensor();
+                                       const Bytes src = tensor.bytes();
                                        if (!src.empty()) {
                                          std::memcpy(dst.data(), src.data(), src.size());
                                        }

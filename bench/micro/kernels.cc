@@ -12,6 +12,7 @@
 
 #include "engine/kernels/conv.h"
 #include "engine/kernels/pool.h"
+#include "engine/kernels/stem_conv.h"
 #include "engine/memory.h"
 
 namespace oriel::engine::kernels {
@@ -101,6 +102,11 @@ void RegisterConvs(const KernelTable& table) {
     add(fmt::format("Direct/{}", layer.name), [=, &table](benchmark::State& state) {
       RunConv(state, shape, *MakeDirectConv(shape, 1, table), shape.src_c);
     });
+    if (IsStem(shape)) {
+      add(fmt::format("Stem/{}", layer.name), [=, &table](benchmark::State& state) {
+        RunConv(state, shape, *MakeStemConv(shape, 1, table), shape.src_c);
+      });
+    }
     for (int i = 0; i < kWinogradKinds; ++i) {
       const auto kind = static_cast<WinogradKind>(i);
       if (!IsWinograd(shape, kind)) continue;

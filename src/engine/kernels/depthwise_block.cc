@@ -8,13 +8,17 @@
 #include <vector>
 
 #include "engine/kernels/depthwise_line.h"
-#include "engine/kernels/panels.h"
 #include "engine/kernels/scratch.h"
+#include "engine/kernels/strips.h"
 
 namespace oriel::engine::kernels {
 namespace {
 
 int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Of the channels between, in a part of their panels: fewer make short work of a line,
+// more leave the cache.
+constexpr int64_t kGroupChannels = 96;
 
 // The depthwise part of lines that lie in a ring, padding included.
 ConvShape Padded(ConvShape shape) {
@@ -34,63 +38,6 @@ int64_t PanelsBetween(const DepthwiseBlockShape& shape, const KernelTable& table
   const int64_t width = int64_t{table.lanes} * kMaxPanelVectors;
   return (shape.depthwise.src_c + width - 1) / width;
 }
-
-// A pointwise convolution of pixels at even distances, panel by panel.
-class Pointwise {
- public:
-  // `pixels`: how many are computed at a time, mostly.
-  Pointwise(const ConvShape& shape, int64_t pixels, int panel_threads,
-            const KernelTable& table)
-      : table_(table), k_(shape.src_c), channels_(shape.dst_c) {
-    // As many panels as threads share evenly, if there are any.
-    const Products products{.positions = pixels, .k = k_, .channels = channels_};
-    const auto tilings = RankTilings(products, panel_threads, table);
-    const auto shared = std::ranges::find_if(
-        tilings, [&](const Tiling& t) { return t.grid.panels == panel_threads; });
-    panels_ = (shared == tilings.end() ? tilings.front() : *shared).panels;
-    int64_t channel = 0;
-    for (const int vectors : panels_.vectors) {
-      first_channels_.push_back(channel);
-      channel += int64_t{vectors} * panels_.lanes;
-    }
-    first_channels_.push_back(channel);
-  }
-
-  const Panels& panels() const { return panels_; }
-  int64_t count() const { return static_cast<int64_t>(panels_.vectors.size()); }
-  // Of the panel, or, of the panel behind the last one, the width of all.
-  int64_t first_channel(int64_t panel) const { return first_channels_[panel]; }
-  int64_t packed_floats() const { return RoundUp(panels_.width() * (1 + k_), 16); }
-
-  void Pack(const DepthwiseBlock::LayerWeights& layer, float* packed) const {
-    std::fill_n(packed, packed_floats(), 0.0f);
-    std::copy(layer.bias.begin(), layer.bias.end(), packed);
-    PackPanels(panels_, k_, channels_, layer.weights.data(), packed + panels_.width());
-  }
-
-  // `strip`: where pixels lie; its dst and residual begin at channel `origin`. `whole`:
-  // there is room for all of the last panel.
-  void Run(const float* packed, int64_t panel, bool whole, const float* src,
-           int64_t origin, StripArgs strip) const {
-    const int64_t channel = first_channels_[panel];
-    const int64_t width = first_channels_[panel + 1] - channel;
-    strip.src = &src;
-    strip.count = static_cast<int>(k_);
-    strip.weights = packed + panels_.width() + channel * k_;
-    strip.bias = packed + channel;
-    strip.dst += channel - origin;
-    if (strip.residual != nullptr) strip.residual += channel - origin;
-    strip.channels =
-        static_cast<int>(whole ? width : std::min(width, channels_ - channel));
-    table_.strip[panels_.vectors[panel]](strip);
-  }
-
- private:
-  const KernelTable& table_;
-  int64_t k_, channels_;
-  Panels panels_;
-  std::vector<int64_t> first_channels_;  // by panel, and of all
-};
 
 class Block : public DepthwiseBlock {
  public:
@@ -120,12 +67,15 @@ class Block : public DepthwiseBlock {
     ring_ = std::min(LinesRead(dw_, lines_), dw_.src_h);
     channels_ = dw_.src_c;
     if (shape.expand) {
-      expand_.emplace(*shape.expand, lines_ * dw_.stride_h * dw_.src_w, by_panels_,
-                      table);
+      expand_.emplace(shape.expand->src_c, 1, dw_.src_c, dw_.src_w, by_panels_, table);
       channels_ = expand_->panels().width();
-      group_width_ = by_channels_ ? expand_->first_channel(1) : channels_;
+      group_ = std::clamp<int64_t>(kGroupChannels / expand_->first_channel(1), 1,
+                                   expand_->count());
+      group_width_ = by_channels_ ? expand_->first_channel(group_) : channels_;
     }
-    if (shape.project) project_.emplace(*shape.project, lines_ * dw_.dst_w, 1, table);
+    if (shape.project) {
+      project_.emplace(dw_.src_c, 1, shape.project->dst_c, lines_ * dw_.dst_w, 1, table);
+    }
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("{}depthwise{} {} lines {}", expand_ ? "1x1+" : "",
                         project_ ? "+1x1" : "", lines_, table.name);
@@ -144,7 +94,7 @@ class Block : public DepthwiseBlock {
   void Pack(const LayerWeights& expand, const LayerWeights& depthwise,
             const LayerWeights& project, std::span<float> packed) const override {
     std::fill(packed.begin(), packed.end(), 0.0f);
-    if (expand_) expand_->Pack(expand, packed.data());
+    if (expand_) expand_->Pack(expand.weights, expand.bias, packed.data());
     const Parts parts = PartsOf(packed.data());
     auto* const bias = const_cast<float*>(parts.bias);
     std::copy(depthwise.bias.begin(), depthwise.bias.end(), bias);
@@ -152,7 +102,9 @@ class Block : public DepthwiseBlock {
       const auto row = depthwise.weights.subspan(tap * dw_.src_c, dw_.src_c);
       std::copy(row.begin(), row.end(), bias + (1 + tap) * channels_);
     }
-    if (project_) project_->Pack(project, const_cast<float*>(parts.project));
+    if (project_) {
+      project_->Pack(project.weights, project.bias, const_cast<float*>(parts.project));
+    }
   }
 
   size_t scratch_bytes() const override { return thread_bytes_ * by_lines_ * by_panels_; }
@@ -161,15 +113,20 @@ class Block : public DepthwiseBlock {
     const Work work = Carve(args.scratch + thread * thread_bytes_);
     const int64_t all = dw_.batch * dw_.dst_h;
     const Range share = Share(all, thread % by_lines_, by_lines_);
-    Range groups{0, 1};
-    if (by_channels_) {
-      groups = Share(expand_->count(), thread / by_lines_, by_panels_);
-    }
+    Range panels{0, expand_ ? expand_->count() : 0};
+    if (by_channels_) panels = Share(panels.end, thread / by_lines_, by_panels_);
     for (int64_t line = share.begin; line < share.end;) {
       const int64_t image = line / dw_.dst_h, row = line % dw_.dst_h;
       const Range rows{row, std::min(dw_.dst_h, row + share.end - line)};
-      for (int64_t g = groups.begin; g < groups.end; ++g) {
-        RunImage(args, work, image, rows, g);
+      if (!by_channels_) {
+        RunImage(args, work, image, rows, {panels, 0, channels_});
+      } else {
+        const int64_t groups = (panels.end - panels.begin + group_ - 1) / group_;
+        for (int64_t g = 0; g < groups; ++g) {
+          const Range part = Share(panels.end - panels.begin, g, groups);
+          RunImage(args, work, image, rows,
+                   GroupOf({panels.begin + part.begin, panels.begin + part.end}));
+        }
       }
       line += rows.end - rows.begin;
     }
@@ -219,16 +176,14 @@ class Block : public DepthwiseBlock {
     int64_t width = 0;    // with zeros that fill the last panel
   };
 
-  Group GroupOf(int64_t g) const {
-    if (!by_channels_) return {{0, expand_ ? expand_->count() : 0}, 0, channels_};
-    const int64_t channel = expand_->first_channel(g);
-    return {{g, g + 1}, channel, expand_->first_channel(g + 1) - channel};
+  Group GroupOf(Range panels) const {
+    const int64_t channel = expand_->first_channel(panels.begin);
+    return {panels, channel, expand_->first_channel(panels.end) - channel};
   }
 
   // Some lines of the result of one image.
   void RunImage(const DepthwiseBlockArgs& args, const Work& work, int64_t image,
-                Range rows, int64_t g) const {
-    const Group group = GroupOf(g);
+                Range rows, const Group& group) const {
     if (expand_) ClearPadding(work, group.width);
     int64_t made = 0;  // lines of the image between, up to here
     for (int64_t row = rows.begin; row < rows.end; row += lines_) {
@@ -269,8 +224,9 @@ class Block : public DepthwiseBlock {
       for (int64_t y = lines.begin; y < lines.end; ++y) {
         const float* src =
             args.src + (image * shape.src_h + y) * shape.src_w * shape.src_pitch;
-        expand_->Run(PartsOf(args.weights).expand, p, /*whole=*/true, src, group.channel,
-                     {.pixel_stride = shape.src_pitch,
+        expand_->Run(PartsOf(args.weights).expand, p, /*whole=*/true, group.channel,
+                     {.src = &src,
+                      .pixel_stride = shape.src_pitch,
                       .pixels = static_cast<int>(columns),
                       .dst = RingPixel(work, y, dw_.pad_left, group.width),
                       .dst_stride = group.width,
@@ -325,10 +281,12 @@ class Block : public DepthwiseBlock {
     const ConvShape& shape = *shape_.project;
     const int64_t first = line * dw_.dst_w;
     const bool residual = args.residual != nullptr;
+    const float* const src = work.result;
     for (int64_t p = 0; p < project_->count(); ++p) {
       project_->Run(
-          PartsOf(args.weights).project, p, /*whole=*/false, work.result, 0,
-          {.pixel_stride = channels_,
+          PartsOf(args.weights).project, p, /*whole=*/false, /*origin=*/0,
+          {.src = &src,
+           .pixel_stride = channels_,
            .pixels = static_cast<int>(lines * dw_.dst_w),
            .dst = args.dst + first * shape.dst_pitch,
            .dst_stride = shape.dst_pitch,
@@ -349,8 +307,9 @@ class Block : public DepthwiseBlock {
   int64_t width_ = 0;                 // columns of a line in the ring
   int64_t ring_ = 0;                  // lines
   int64_t channels_ = 0;              // between, with those that fill the last panel
+  int64_t group_ = 0;                 // panels that a thread computes at a time
   int64_t group_width_ = 0;           // channels of the widest group
-  std::optional<Pointwise> expand_, project_;
+  std::optional<StripProduct> expand_, project_;
   size_t thread_bytes_ = 0;
   std::string name_, form_;
 };
@@ -388,9 +347,8 @@ std::optional<DepthwiseBlockWay> ChooseDepthwiseBlock(const DepthwiseBlockShape&
     return DepthwiseBlockWay{.lines = lines};
   }
   if (dw.batch * PanelsBetween(shape, table) < threads) return std::nullopt;
-  // One panel of the image between stays in the cache, as a whole or some lines of it.
-  const int64_t panel = int64_t{table.lanes} * 4;
-  const int64_t line = width * panel;
+  // Some panels of the image between stay in the cache, of all lines or of some.
+  const int64_t line = width * std::min(kGroupChannels, dw.src_c);
   const int64_t most = cache / 4 / line;
   int64_t lines = (most - LinesRead(dw, 1)) / dw.stride_h + 1;
   if (lines < 1) return std::nullopt;

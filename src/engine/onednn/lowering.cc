@@ -454,7 +454,7 @@ namespace oriel::engine {
 
 absl::StatusOr<Program> LowerToOneDnn(const Ir& ir, const PlanOptions& options,
                                       int threads, WeightStore& weights) {
-  if (options.backend == Backend::kNative) {
+  if (options.backend == Backend::kNative && options.precision != Precision::kInt8) {
     const Ir fused = onednn::FuseDepthwiseBlocks(ir, threads);
     return onednn::Lowering(fused, options, threads, weights).Lower();
   }

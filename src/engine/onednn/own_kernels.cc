@@ -9,6 +9,7 @@
 #include "engine/kernels/candidates.h"
 #include "engine/kernels/conv.h"
 #include "engine/kernels/pool.h"
+#include "engine/kernels/stem_conv.h"
 #include "engine/onednn/lowering.h"
 #include "engine/onednn/lowerings.h"
 #include "engine/ops/conv.h"
@@ -187,10 +188,14 @@ absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
   ConvShape shape = ShapeOf(src_shape, attrs.window, dst_shape.dim(3), src, dst);
   if (residual) shape.residual_pitch = residual->pitch;
   Choice choice;
-  std::unique_ptr<const Conv> conv =
-      depthwise
-          ? kernels::MakeDepthwiseConv(shape, lowering.threads(), *lowering.own_kernels())
-          : ChooseConv(lowering, shape, residual.has_value(), choice);
+  std::unique_ptr<const Conv> conv;
+  if (depthwise) {
+    conv = kernels::MakeDepthwiseConv(shape, lowering.threads(), *lowering.own_kernels());
+  } else if (kernels::IsStem(shape)) {
+    conv = kernels::MakeStemConv(shape, lowering.threads(), *lowering.own_kernels());
+  } else {
+    conv = ChooseConv(lowering, shape, residual.has_value(), choice);
+  }
   RETURN_IF_ERROR(AddConv(lowering, op, std::move(conv), /*transpose=*/false, src,
                           residual, dst, *clamp));
   lowering.SetChoice(std::move(choice));

@@ -135,6 +135,21 @@ class PlanCache(unittest.TestCase):
             self.assertIn("not used", report)
             self.assertEqual(cache.stat().st_size, len(whole))
 
+    def test_tune(self):
+        first, _ = self.answer(self.one)
+        done = self.run_oriel("tune", self.model, "--runs", "3", "--threads", "2")
+        self.assertRegex(done.stdout, r"^batch 1, 2 threads: (\d+ of \d+ convolutions changed, "
+                                      r".* ms a run|no kernel of ours to choose)")
+        second, report = self.answer(self.one)
+        self.assertEqual(report, f"plan cache: {self.caches()[0]}")
+        values = [array.array("f", answer[-4000:]) for answer in (first, second)]
+        self.assertAlmostEqual(sum(values[1]), 1, delta=1e-4)
+        self.assertLess(max(abs(a - b) for a, b in zip(*values)), 1e-4)
+        off = subprocess.run([ORIEL, "tune", self.model, "--plan-cache", "off"],
+                             capture_output=True, text=True)
+        self.assertNotEqual(off.returncode, 0)
+        self.assertIn("plan cache", off.stderr)
+
     def test_instructions_do_not_mix(self):
         self.answer(self.one)
         self.env = dict(self.env, ORIEL_MAX_ISA="scalar")

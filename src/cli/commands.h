@@ -16,6 +16,7 @@ Action SetupMergeLabels(CLI::App& command);
 Action SetupOptimizeForInference(CLI::App& command);
 Action SetupRun(CLI::App& command);
 Action SetupServe(CLI::App& command);
+Action SetupTune(CLI::App& command);
 Action SetupVersion(CLI::App& command);
 
 }  // namespace oriel::cli

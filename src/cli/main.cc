@@ -31,6 +31,7 @@ constexpr std::array kCommands = {
             SetupOptimizeForInference},
     Command{"run", "Feed and fetch raw tensors of a graph or model", SetupRun},
     Command{"serve", "Answer over HTTP: a page and an API", SetupServe, true},
+    Command{"tune", "Try kernels here and keep the fastest", SetupTune, true},
     Command{"version", "Print the version, and which vector instructions are used",
             SetupVersion},
 };

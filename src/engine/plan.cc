@@ -36,8 +36,8 @@ struct Threads {
 
 // Measured on 2 Zen 3 cores (AVX2) with `oriel bench`: our own kernels are 1.25 to 1.4
 // times as fast as oneDNN's on Inception-ResNet-v2. On EfficientNet-Lite2, whose
-// depthwise convolutions and thin layers weigh most, they are 1.07 to 1.12 times as fast
-// where threads share one image, and 0.9 to 1.05 times elsewhere.
+// depthwise convolutions and thin layers weigh most, they are 1.0 to 1.13 times as fast
+// where threads share one image, and 0.87 to 0.98 times elsewhere.
 Backend ChooseBackend(const Ir& ir, const PlanOptions& options) {
   if (kernels::FindKernelTable() == nullptr) return Backend::kOneDnn;
   const int threads = options.threads > 0 ? options.threads : AvailableCpus();

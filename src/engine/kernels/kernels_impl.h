@@ -23,8 +23,9 @@ void Tile(const TileArgs& args) {
   }
   // What the result is added to or takes the place of is far away, and in pieces too
   // short for the hardware to foresee.
-  const float* const* const far =
-      args.residual != nullptr ? args.residual : const_cast<const float* const*>(args.dst);
+  const float* const* const far = args.residual != nullptr
+                                      ? args.residual
+                                      : const_cast<const float* const*>(args.dst);
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
     _mm_prefetch(reinterpret_cast<const char*>(far[i] + args.channel), _MM_HINT_T0);

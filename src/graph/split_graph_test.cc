@@ -75,7 +75,7 @@ TEST(SplitGraph, LeavesWhatIsWrittenTwice) {
   SetTensor(again, "value", Floats({40}, std::vector<float>(40, 2.0f)));
   std::string node = graph.node(0).SerializeAsString() + again.SerializeAsString();
   std::string serialized = {'\x0a'};
-  serialized += static_cast<char>(node.size() & 0x7f | 0x80);
+  serialized += static_cast<char>((node.size() & 0x7f) | 0x80);
   serialized += static_cast<char>(node.size() >> 7);
   serialized += node;
   ASSERT_OK_AND_ASSIGN(const SplitGraph split,

@@ -10,13 +10,13 @@
 #   (no VNNI); `bochs -help cpu` lists all. None has AVX512_BF16.
 # --with: a file or folder that the program reads, under the same path there.
 # --env: the emulated environment is empty but for PATH, HOME, TERM and these.
-# --timeout: of all together, 900 s if not given; then the exit code is 124. Booting
-#   takes about a minute; the program then runs at some 50 to 150 million instructions
-#   per second, on one CPU.
+# --timeout: of the emulation, 900 s if not given; then the exit code is 124. Booting
+#   takes 40 s of a processor that has nothing else to do; the program then runs at some
+#   50 to 150 million instructions per second, on one CPU.
 # --keep: leaves the working folder (console, disk image, Bochs's log) and names it.
 #
-# What the program prints appears when it ends. As root or not; the kernel's package is
-# unpacked in build/emulate, not installed.
+# As root or not; the kernel's package is unpacked in build/emulate, not installed.
+# Fetching it gives up after some minutes with the exit code 1.
 set -euo pipefail
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
@@ -24,12 +24,13 @@ usage() {
   sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
   exit 2
 }
+say() { echo "emulate_avx512.sh: $*" >&2; }
 cpu=corei7_icelake_u seconds=900 keep=
 with=() environment=()
 while (($#)); do
   case $1 in
     --cpu) cpu=${2:?--cpu MODEL}; shift ;;
-    --with) with+=("$(readlink -e "${2:?--with PATH}")") || { echo "no $2" >&2; exit 2; }; shift ;;
+    --with) with+=("$(readlink -e "${2:?--with PATH}")") || { say "no $2"; exit 2; }; shift ;;
     --env) environment+=("${2:?--env NAME=VALUE}"); shift ;;
     --timeout) seconds=${2:?--timeout SECONDS}; shift ;;
     --keep) keep=yes ;;
@@ -39,7 +40,7 @@ while (($#)); do
   shift
 done
 (($#)) || usage
-program=$(readlink -e "$1") || { echo "emulate_avx512.sh: no $1" >&2; exit 2; }
+program=$(readlink -e "$1") || { say "no $1"; exit 2; }
 shift
 
 # shellcheck source=tools/packages.sh
@@ -47,20 +48,38 @@ shift
 install_packages "to emulate AVX-512" bochs bochs-term isolinux syslinux-common xorriso \
   busybox-static cpio >&2
 
+# fetch_kernel FOLDER: the newest of Debian's kernels for virtual machines that apt's
+# lists name, as FOLDER/vmlinuz. Asks nothing and ends within minutes.
+fetch_kernel() {
+  local package
+  package=$(apt-cache depends linux-image-cloud-amd64 |
+    awk '$1 == "Depends:" && !found {print $2; found = 1}') && [[ -n $package ]] &&
+    (cd "$1" && timeout 300 apt-get -qq -o APT::Sandbox::User= -o Acquire::http::Timeout=30 \
+      download "$package" </dev/null && dpkg-deb --extract ./*.deb . &&
+      mv boot/vmlinuz-* vmlinuz)
+}
+
 cache=$root/build/emulate
 if [[ ! -e $cache/vmlinuz ]]; then
-  echo "emulate_avx512.sh: fetching a kernel" >&2
-  package=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" {print $2; exit}')
-  [[ -n $package ]] || { echo "emulate_avx512.sh: apt knows no linux-image-cloud-amd64" >&2; exit 1; }
-  mkdir -p "$cache/kernel"
-  (cd "$cache/kernel" && apt-get -o APT::Sandbox::User= -qq download "$package" &&
-    dpkg-deb --extract "$package"_*.deb .) >&2
-  mv "$cache"/kernel/boot/vmlinuz-* "$cache/vmlinuz"
-  rm -rf "$cache/kernel"
+  say "fetching a kernel"
+  mkdir -p "$cache"
+  folder=$(mktemp -d "$cache/kernel-XXXXXX")
+  if ! fetch_kernel "$folder" >&2; then
+    say "apt's lists may be old: updating them"
+    as_root timeout 300 apt-get -qq update </dev/null >&2 || true
+    rm -rf "${folder:?}"/*
+    if ! fetch_kernel "$folder" >&2; then
+      rm -rf "$folder"
+      say "no linux-image-cloud-amd64 could be fetched; the lines above say why"
+      exit 1
+    fi
+  fi
+  mv "$folder/vmlinuz" "$cache/vmlinuz"
+  rm -rf "$folder"
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/oriel-emulate-XXXXXX")
-bochs=
+bochs= printers=()
 cleanup() {
   local code=$?
   # Bochs's debugger catches all other signals.
@@ -137,11 +156,18 @@ log: $work/bochs.log
 panic: action=fatal
 CONFIG
 touch "$work/console" "$work/stdout" "$work/stderr"
+say "booting $cpu"
 # Debian's Bochs starts in its debugger: continue.
 echo c >"$work/continue"
 TERM=xterm bochs -q -f "$work/bochsrc" -rc "$work/continue" </dev/null >"$work/screen" \
   2>"$work/bochs.err" &
 bochs=$!
+
+# What the program prints appears as it comes, in whole lines.
+tail --pid="$bochs" -n +1 -f "$work/stdout" | sed -u '' &
+printers+=($!)
+tail --pid="$bochs" -n +1 -f "$work/stderr" | sed -u '' >&2 &
+printers+=($!)
 
 end=$((SECONDS + seconds)) problem=
 while kill -0 "$bochs" 2>/dev/null; do
@@ -149,15 +175,17 @@ while kill -0 "$bochs" 2>/dev/null; do
   if ((SECONDS >= end)); then problem="no end within $seconds s"; break; fi
   sleep 1
 done
-if [[ -z $problem ]]; then
-  wait "$bochs" || true # its exit code says nothing
-  bochs=
+if [[ -n $problem ]]; then
+  used=$(ps -o time= -p "$bochs" || true)
+  kill -KILL "$bochs"
 fi
-cat "$work/stdout"
-cat "$work/stderr" >&2
+wait "$bochs" 2>/dev/null || true # its exit code says nothing
+bochs=
+wait "${printers[@]}" || true
 code=$(sed -n 's/^.*program ended with \([0-9]*\).*$/\1/p' "$work/console")
 if [[ -n $code ]]; then exit "$code"; fi
-echo "emulate_avx512.sh: ${problem:-Bochs ended before the program did}; the console's end:" >&2
+say "${problem:-Bochs ended before the program did} (processor time: ${used:-?}); the" \
+  "console's end:"
 tail -n 15 "$work/console" >&2
 [[ $problem == no* ]] && exit 124
 exit 125

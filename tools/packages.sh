@@ -22,6 +22,18 @@ test_packages=(
   curl ccache
 )
 
+# as_root COMMAND...: by sudo where it has to be; fails where there is none.
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    echo "There is neither root nor sudo for: $*" >&2
+    return 1
+  fi
+}
+
 # install_packages WHY PACKAGE...: installs what is missing, as root or by sudo,
 # and says so. Does nothing, quickly, when all are there.
 install_packages() {
@@ -35,21 +47,17 @@ install_packages() {
   done
   ((${#missing[@]} == 0)) && return 0
 
-  local as_root=()
-  if ((EUID != 0)); then
-    if ! command -v sudo >/dev/null; then
-      echo "These Debian packages are needed ($why), and there is neither root nor sudo to" >&2
-      echo "install them. As root: apt-get install ${missing[*]}" >&2
-      return 1
-    fi
-    as_root=(sudo)
+  if ((EUID != 0)) && ! command -v sudo >/dev/null; then
+    echo "These Debian packages are needed ($why), and there is neither root nor sudo to" >&2
+    echo "install them. As root: apt-get install ${missing[*]}" >&2
+    return 1
   fi
   echo "Installing Debian packages $why: ${missing[*]}"
   local options=(-o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -qq)
   local log
   log=$(mktemp)
-  if ! { "${as_root[@]}" apt-get "${options[@]}" update &&
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y \
+  if ! { as_root apt-get "${options[@]}" update &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y \
       --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"

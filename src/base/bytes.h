@@ -6,6 +6,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "base/status.h"
 
@@ -15,6 +16,12 @@ using Bytes = std::span<const uint8_t>;
 
 inline Bytes AsBytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+// The smallest multiple of `unit` that is not less than `size`.
+template <typename T>
+constexpr T RoundUp(T size, std::type_identity_t<T> unit) {
+  return (size + unit - 1) / unit * unit;
 }
 
 inline std::string_view AsStringView(Bytes bytes) {

@@ -8,14 +8,14 @@
 #include <cstring>
 #include <new>
 
+#include "base/bytes.h"
+
 namespace oriel::engine {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 // Below it the rest of a huge page would be a waste.
 constexpr size_t kLeastForHugePages = size_t{1} << 20;
-
-size_t RoundUp(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
 std::shared_ptr<std::byte> AllocateHuge(size_t bytes) {
   const size_t size = RoundUp(bytes, kHugePage);

@@ -4,12 +4,12 @@
 #include <cstring>
 #include <limits>
 
+#include "base/bytes.h"
+
 namespace oriel::engine {
 namespace {
 
 constexpr size_t kAlignment = 64;
-
-size_t Align(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // The steps from which to which a slot is in use.
 struct Life {
@@ -100,7 +100,7 @@ void PlanMemory(Program& program) {
   std::vector<SlotId> placed;  // by offset
   for (const SlotId id : order) {
     Slot& slot = program.slots[id];
-    const size_t size = Align(std::max<size_t>(slot.bytes, 1));
+    const size_t size = RoundUp(std::max<size_t>(slot.bytes, 1), kAlignment);
     size_t best = std::numeric_limits<size_t>::max(), best_gap = best;
     size_t end = 0;  // of what is placed so far and alive at the same time
     for (const SlotId other_id : placed) {
@@ -111,7 +111,8 @@ void PlanMemory(Program& program) {
         best = end;
         best_gap = other.offset - end;
       }
-      end = std::max(end, other.offset + Align(std::max<size_t>(other.bytes, 1)));
+      end = std::max(
+          end, other.offset + RoundUp(std::max<size_t>(other.bytes, 1), kAlignment));
     }
     slot.offset = best_gap == std::numeric_limits<size_t>::max() ? end : best;
     program.arena_bytes = std::max(program.arena_bytes, slot.offset + size);

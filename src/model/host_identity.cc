@@ -13,21 +13,20 @@
 #include <span>
 #include <string_view>
 
+#include "base/bytes.h"
+
 namespace oriel::model {
 namespace {
 
 constexpr size_t kNoteAlignment = 4;
-
-size_t RoundUp(size_t size) {
-  return (size + kNoteAlignment - 1) / kNoteAlignment * kNoteAlignment;
-}
 
 // The build ID among notes: header, name, contents, one after the other.
 std::string FindBuildId(std::span<const char> notes) {
   while (notes.size() >= sizeof(ElfW(Nhdr))) {
     ElfW(Nhdr) note;
     std::memcpy(&note, notes.data(), sizeof(note));
-    const size_t name = sizeof(note), contents = name + RoundUp(note.n_namesz);
+    const size_t name = sizeof(note),
+                 contents = name + RoundUp<size_t>(note.n_namesz, kNoteAlignment);
     if (notes.size() < contents + note.n_descsz) break;
     if (note.n_type == NT_GNU_BUILD_ID &&
         std::string_view(notes.data() + name, note.n_namesz) ==
@@ -38,7 +37,8 @@ std::string FindBuildId(std::span<const char> notes) {
       }
       return id;
     }
-    notes = notes.subspan(std::min(contents + RoundUp(note.n_descsz), notes.size()));
+    notes = notes.subspan(std::min(
+        contents + RoundUp<size_t>(note.n_descsz, kNoteAlignment), notes.size()));
   }
   return "";
 }

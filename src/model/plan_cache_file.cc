@@ -21,8 +21,6 @@ constexpr uint64_t kAlignment = 64;
 constexpr uint64_t kPageSize = 4096;
 constexpr size_t kPiece = size_t{2} << 20;
 
-uint64_t RoundUp(uint64_t size, uint64_t to) { return (size + to - 1) / to * to; }
-
 // Appends to a file in pieces of kPiece.
 class PieceWriter {
  public:

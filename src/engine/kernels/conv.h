@@ -28,6 +28,11 @@ struct ConvShape {
   int64_t src_pitch = 1, dst_pitch = 1, residual_pitch = 1;
 };
 
+struct Bounds {
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+};
+
 struct ConvArgs {
   const float* src = nullptr;
   const float* weights = nullptr;   // as Pack made them
@@ -86,6 +91,9 @@ struct Range {
 inline Range Share(int64_t size, int64_t i, int64_t parts) {
   return {size * i / parts, size * (i + 1) / parts};
 }
+
+// The pixels of a line of the result all of whose columns of taps are inside the image.
+Range PixelsInside(const ConvShape& shape);
 
 // Bytes of the second level cache of one core.
 int64_t SecondLevelCache();

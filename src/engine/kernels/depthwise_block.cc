@@ -7,14 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "engine/kernels/depthwise_line.h"
 #include "engine/kernels/scratch.h"
 #include "engine/kernels/strips.h"
 
 namespace oriel::engine::kernels {
 namespace {
-
-int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 // Of the channels between, in a part of their panels: fewer make short work of a line,
 // more leave the cache.

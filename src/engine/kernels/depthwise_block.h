@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstddef>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,17 +33,13 @@ struct DepthwiseBlockWay {
 };
 
 struct DepthwiseBlockArgs {
-  struct Clamp {
-    float low = -std::numeric_limits<float>::infinity();
-    float high = std::numeric_limits<float>::infinity();
-  };
   const float* src = nullptr;
   const float* weights = nullptr;  // as Pack made them
   const float* residual =
       nullptr;                   // of dst's shape, added before the last clamp; or null
   float* dst = nullptr;          // may be the residual itself, unless that is src
   std::byte* scratch = nullptr;  // scratch_bytes(), aligned to 64
-  Clamp expand, depthwise, project;
+  Bounds expand, depthwise, project;
 };
 
 // Immutable, thread-safe.

@@ -104,10 +104,8 @@ class DepthwiseBlockTest : public testing::Test {
       layers[i] = {RandomFloats(taps * ins[i] * outs[i], random),
                    RandomFloats(outs[i], random)};
     }
-    const DepthwiseBlockArgs::Clamp clamps[] = {
-        {0.0f, 1.5f}, {-1.0f, 2.0f}, {0.0f, 3.0f}};
-    const DepthwiseBlockArgs::Clamp clamp =
-        c.clamp ? clamps[2] : DepthwiseBlockArgs::Clamp{};
+    const Bounds clamps[] = {{0.0f, 1.5f}, {-1.0f, 2.0f}, {0.0f, 3.0f}};
+    const Bounds clamp = c.clamp ? clamps[2] : Bounds{};
 
     std::vector<float> packed(block->packed_floats(), NAN);
     const auto layer = [&](int i, bool there) {

@@ -16,14 +16,8 @@ DepthwiseKind KindOf(const ConvShape& shape) {
 }  // namespace
 
 DepthwiseLine::DepthwiseLine(const ConvShape& shape, const KernelTable& table)
-    : shape_(shape), table_(table), kind_(KindOf(shape)) {
+    : shape_(shape), table_(table), kind_(KindOf(shape)), inside_(PixelsInside(shape)) {
   const int64_t extent = (shape.kernel_w - 1) * shape.dilation_w + 1;
-  // x * stride - pad >= 0 and x * stride - pad + extent <= src_w
-  const int64_t first = (shape.pad_left + shape.stride_w - 1) / shape.stride_w;
-  const int64_t room = shape.src_w + shape.pad_left - extent;
-  const int64_t end = room < 0 ? 0 : room / shape.stride_w + 1;
-  inside_.begin = std::min(first, shape.dst_w);
-  inside_.end = std::clamp(end, inside_.begin, shape.dst_w);
   constexpr int64_t kUnit = 16, kNearestCache = 16 << 10;
   const int64_t columns = (kDepthwiseLinePixels - 1) * shape.stride_w + extent;
   const int64_t channel_bytes = shape.kernel_h * columns * sizeof(float);

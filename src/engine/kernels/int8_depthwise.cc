@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "engine/kernels/int8_conv.h"
 #include "engine/kernels/scratch.h"
 
@@ -28,14 +29,8 @@ class DepthwiseInt8Conv : public Int8Conv {
                           shape.input.zero_point)) {
     const ConvShape& s = shape_.conv;
     const int64_t group = kFour * table.lanes;
-    channels_ = (s.src_c + group - 1) / group * group;
-    // x * stride - pad >= 0 and x * stride - pad + extent <= src_w
-    const int64_t extent = (s.kernel_w - 1) * s.dilation_w + 1;
-    const int64_t first = (s.pad_left + s.stride_w - 1) / s.stride_w;
-    const int64_t room = s.src_w + s.pad_left - extent;
-    inside_.begin = std::min(first, s.dst_w);
-    inside_.end =
-        std::clamp(room < 0 ? 0 : room / s.stride_w + 1, inside_.begin, s.dst_w);
+    channels_ = RoundUp(s.src_c, group);
+    inside_ = PixelsInside(s);
     // What the pixels of one call read stays in the nearest cache.
     constexpr int64_t kNearestCache = 16 << 10;
     piece_ = std::clamp<int64_t>(kNearestCache / (s.kernel_h * s.stride_w * s.src_pitch),

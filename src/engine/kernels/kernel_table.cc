@@ -22,6 +22,16 @@ const KernelTable* FindKernelTable() {
   return nullptr;
 }
 
+Range PixelsInside(const ConvShape& shape) {
+  const int64_t extent = (shape.kernel_w - 1) * shape.dilation_w + 1;
+  // x * stride - pad >= 0 and x * stride - pad + extent <= src_w
+  const int64_t first = (shape.pad_left + shape.stride_w - 1) / shape.stride_w;
+  const int64_t room = shape.src_w + shape.pad_left - extent;
+  const int64_t end = room < 0 ? 0 : room / shape.stride_w + 1;
+  const int64_t begin = std::min(first, shape.dst_w);
+  return {begin, std::clamp(end, begin, shape.dst_w)};
+}
+
 int64_t SecondLevelCache() {
   static const int64_t bytes = [] {
     constexpr int64_t kUsual = 512 << 10;

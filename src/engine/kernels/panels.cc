@@ -73,6 +73,12 @@ double Cycles(const Products& products, const Tiling& tiling, const TileSizes& s
   return cycles;
 }
 
+// Channels are cut evenly: the widest panel tells all of them.
+bool Same(const Tiling& a, const Tiling& b) {
+  return a.panels.vectors.front() == b.panels.vectors.front() &&
+         a.grid.panels == b.grid.panels && a.block == b.block;
+}
+
 }  // namespace
 
 int64_t Panels::width() const {
@@ -97,7 +103,7 @@ std::vector<Tiling> RankTilings(const Products& products, int threads,
     tiling.block =
         std::max<int64_t>(std::min(tiles * int64_t{tiling.panels.rows}, share), 1);
     for (const Tiling& other : tilings) {
-      if (other.ToString() == tiling.ToString()) return;
+      if (Same(other, tiling)) return;
     }
     tiling.cycles = Cycles(products, tiling, sizes);
     // By measurement, where the model sees no difference: the second widest tile of

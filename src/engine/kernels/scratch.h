@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/bytes.h"
+
 namespace oriel::engine::kernels {
 
 class Scratch {
@@ -15,7 +17,7 @@ class Scratch {
   template <typename T>
   T* Take(int64_t count) {
     T* taken = memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + bytes_);
-    bytes_ += (static_cast<size_t>(count) * sizeof(T) + 63) / 64 * 64;
+    bytes_ += RoundUp(static_cast<size_t>(count) * sizeof(T), 64);
     return taken;
   }
   size_t bytes() const { return bytes_; }

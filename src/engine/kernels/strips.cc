@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
+
 namespace oriel::engine::kernels {
 
 StripProduct::StripProduct(int64_t k, int segments, int64_t channels, int64_t pixels,
@@ -22,8 +24,7 @@ StripProduct::StripProduct(int64_t k, int segments, int64_t channels, int64_t pi
 }
 
 int64_t StripProduct::packed_floats() const {
-  constexpr int64_t kUnit = 16;
-  return (panels_.width() * (1 + k_) + kUnit - 1) / kUnit * kUnit;
+  return RoundUp(panels_.width() * (1 + k_), 16);
 }
 
 void StripProduct::Pack(std::span<const float> weights, std::span<const float> bias,

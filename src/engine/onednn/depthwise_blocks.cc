@@ -12,6 +12,7 @@
 namespace oriel::engine::onednn {
 namespace {
 
+using kernels::Bounds;
 using kernels::ConvShape;
 using kernels::DepthwiseBlock;
 using kernels::DepthwiseBlockArgs;
@@ -124,14 +125,13 @@ absl::StatusOr<bool> LowerDepthwiseBlock(Lowering& lowering, const Op& op) {
   ASSIGN_OR_RETURN(const SlotId weights,
                    lowering.AddPacked(key, block->packed_floats() * sizeof(float), pack));
 
-  DepthwiseBlockArgs clamps;
-  const auto clamp = [](const Op* part) {
-    const Clamp c = part == nullptr ? Clamp{} : *ClampOf(part->epilogue);
-    return DepthwiseBlockArgs::Clamp{c.low, c.high};
+  const auto bounds = [](const Op* part) {
+    return part == nullptr ? Bounds{} : *BoundsOf(part->epilogue);
   };
-  clamps.expand = clamp(expand);
-  clamps.depthwise = clamp(&depthwise);
-  clamps.project = clamp(project);
+  DepthwiseBlockArgs clamps;
+  clamps.expand = bounds(expand);
+  clamps.depthwise = bounds(&depthwise);
+  clamps.project = bounds(project);
   std::vector<SlotId> inputs = {src.slot, weights};
   if (residual) inputs.push_back(residual->slot);
   lowering.AddKernel(op,
@@ -201,7 +201,7 @@ class BlockFuser {
   // One that our own kernels compute.
   bool IsConv(const Op& op, bool depthwise) const {
     const auto* attrs = dynamic_cast<const ConvAttrs*>(op.attrs.get());
-    if (attrs == nullptr || attrs->depthwise != depthwise || !ClampOf(op.epilogue) ||
+    if (attrs == nullptr || attrs->depthwise != depthwise || !BoundsOf(op.epilogue) ||
         op.quantization != nullptr) {
       return false;
     }

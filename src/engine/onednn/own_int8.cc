@@ -14,6 +14,7 @@
 namespace oriel::engine::onednn {
 namespace {
 
+using kernels::Bounds;
 using kernels::ConvShape;
 using kernels::Int8Conv;
 using kernels::Int8Shape;
@@ -29,8 +30,8 @@ class Int8ConvKernel : public Kernel {
     std::optional<ImageView> residual, floats, bytes;
   };
 
-  Int8ConvKernel(std::unique_ptr<const Int8Conv> conv, Views views, Clamp clamp)
-      : conv_(std::move(conv)), views_(std::move(views)), clamp_(clamp) {}
+  Int8ConvKernel(std::unique_ptr<const Int8Conv> conv, Views views, Bounds bounds)
+      : conv_(std::move(conv)), views_(std::move(views)), bounds_(bounds) {}
 
   std::string_view implementation() const override { return conv_->name(); }
   size_t scratch_bytes() const override { return conv_->scratch_bytes(); }
@@ -40,8 +41,8 @@ class Int8ConvKernel : public Kernel {
         .src = At<const uint8_t>(args.inputs[0], views_.src.offset),
         .weights = static_cast<const std::byte*>(args.inputs[1]),
         .scratch = static_cast<std::byte*>(args.scratch),
-        .low = clamp_.low,
-        .high = clamp_.high};
+        .low = bounds_.low,
+        .high = bounds_.high};
     if (views_.residual) {
       conv_args.residual = At<const float>(args.inputs[2], views_.residual->offset);
     }
@@ -59,7 +60,7 @@ class Int8ConvKernel : public Kernel {
  private:
   std::unique_ptr<const Int8Conv> conv_;
   Views views_;
-  Clamp clamp_;
+  Bounds bounds_;
 };
 
 // Maxima over windows of bytes.
@@ -137,7 +138,8 @@ absl::Status AddInt8(Lowering& lowering, const Op& op, Int8ConvKernel::Views vie
   if (views.floats) outputs.push_back(views.floats->slot);
   if (views.bytes) outputs.push_back(views.bytes->slot);
   lowering.AddKernel(
-      op, std::make_shared<Int8ConvKernel>(std::move(conv), views, *ClampOf(op.epilogue)),
+      op,
+      std::make_shared<Int8ConvKernel>(std::move(conv), views, *BoundsOf(op.epilogue)),
       std::move(inputs), std::move(outputs));
   return absl::OkStatus();
 }
@@ -209,7 +211,7 @@ namespace oriel::engine {
 
 bool HasInt8Kernel(const Ir& ir, const Op& op) {
   const kernels::Int8Table* const table = kernels::FindInt8Table();
-  if (table == nullptr || op.quantization == nullptr || !onednn::ClampOf(op.epilogue)) {
+  if (table == nullptr || op.quantization == nullptr || !onednn::BoundsOf(op.epilogue)) {
     return false;
   }
   const Shape& src = ir.values[op.inputs[0]].shape;

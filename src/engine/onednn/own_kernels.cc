@@ -18,6 +18,7 @@
 namespace oriel::engine::onednn {
 namespace {
 
+using kernels::Bounds;
 using kernels::Conv;
 using kernels::ConvShape;
 using kernels::WinogradKind;
@@ -26,8 +27,9 @@ using kernels::WinogradKind;
 class ConvKernel : public Kernel {
  public:
   ConvKernel(std::unique_ptr<const Conv> conv, const ImageView& src,
-             const std::optional<ImageView>& residual, const ImageView& dst, Clamp clamp)
-      : conv_(std::move(conv)), src_(src.offset), dst_(dst.offset), clamp_(clamp) {
+             const std::optional<ImageView>& residual, const ImageView& dst,
+             Bounds bounds)
+      : conv_(std::move(conv)), src_(src.offset), dst_(dst.offset), bounds_(bounds) {
     if (residual) residual_ = residual->offset;
   }
 
@@ -41,8 +43,8 @@ class ConvKernel : public Kernel {
         .residual = residual_ ? At<const float>(args.inputs[2], *residual_) : nullptr,
         .dst = At<float>(args.outputs[0], dst_),
         .scratch = static_cast<std::byte*>(args.scratch),
-        .low = clamp_.low,
-        .high = clamp_.high};
+        .low = bounds_.low,
+        .high = bounds_.high};
     args.threads->Run([&](int thread) { conv_->Run(conv_args, thread); });
     return absl::OkStatus();
   }
@@ -51,7 +53,7 @@ class ConvKernel : public Kernel {
   std::unique_ptr<const Conv> conv_;
   size_t src_, dst_;  // offsets
   std::optional<size_t> residual_;
-  Clamp clamp_;
+  Bounds bounds_;
 };
 
 class PoolKernel : public Kernel {
@@ -124,25 +126,25 @@ absl::StatusOr<SlotId> AddWeights(Lowering& lowering, const Op& op, const Conv& 
 absl::Status AddConv(Lowering& lowering, const Op& op, std::unique_ptr<const Conv> conv,
                      bool transpose, const ImageView& src,
                      const std::optional<ImageView>& residual, const ImageView& dst,
-                     Clamp clamp) {
+                     Bounds bounds) {
   ASSIGN_OR_RETURN(const SlotId weights, AddWeights(lowering, op, *conv, transpose));
   std::vector<SlotId> inputs = {src.slot, weights};
   if (residual) inputs.push_back(residual->slot);
   lowering.AddKernel(
-      op, std::make_shared<ConvKernel>(std::move(conv), src, residual, dst, clamp),
+      op, std::make_shared<ConvKernel>(std::move(conv), src, residual, dst, bounds),
       std::move(inputs), {dst.slot});
   return absl::OkStatus();
 }
 
 }  // namespace
 
-std::optional<Clamp> ClampOf(const Epilogue& epilogue) {
-  if (!epilogue.activation) return Clamp{};
+std::optional<Bounds> BoundsOf(const Epilogue& epilogue) {
+  if (!epilogue.activation) return Bounds{};
   switch (epilogue.activation->kind) {
     case UnaryKind::kRelu:
-      return Clamp{0, INFINITY};
+      return Bounds{0, INFINITY};
     case UnaryKind::kRelu6:
-      return Clamp{0, 6};
+      return Bounds{0, 6};
     default:
       return std::nullopt;
   }
@@ -172,11 +174,11 @@ ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels
 
 absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
   const auto& attrs = op.attrs_as<ConvAttrs>();
-  const std::optional<Clamp> clamp = ClampOf(op.epilogue);
+  const std::optional<Bounds> bounds = BoundsOf(op.epilogue);
   const Shape& src_shape = lowering.shape(op.inputs[0]);
   const Shape& dst_shape = lowering.shape(op.outputs[0]);
   const bool depthwise = attrs.depthwise && src_shape.dim(3) == dst_shape.dim(3);
-  if (lowering.own_kernels() == nullptr || !clamp || (attrs.depthwise && !depthwise) ||
+  if (lowering.own_kernels() == nullptr || !bounds || (attrs.depthwise && !depthwise) ||
       (!attrs.depthwise && attrs.groups != 1)) {
     return false;
   }
@@ -197,15 +199,15 @@ absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
     conv = ChooseConv(lowering, shape, residual.has_value(), choice);
   }
   RETURN_IF_ERROR(AddConv(lowering, op, std::move(conv), /*transpose=*/false, src,
-                          residual, dst, *clamp));
+                          residual, dst, *bounds));
   lowering.SetChoice(std::move(choice));
   return true;
 }
 
 absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op) {
   const auto& attrs = op.attrs_as<MatMulAttrs>();
-  const std::optional<Clamp> clamp = ClampOf(op.epilogue);
-  if (lowering.own_kernels() == nullptr || !clamp) return false;
+  const std::optional<Bounds> bounds = BoundsOf(op.epilogue);
+  if (lowering.own_kernels() == nullptr || !bounds) return false;
   // A product is a convolution of m pixels by one tap.
   const auto get = [&](ValueId id) -> absl::StatusOr<ImageView> {
     ASSIGN_OR_RETURN(const Located located, lowering.GetPlain(id));
@@ -226,7 +228,7 @@ absl::StatusOr<bool> LowerOwnMatMul(Lowering& lowering, const Op& op) {
   RETURN_IF_ERROR(
       AddConv(lowering, op,
               kernels::MakeDirectConv(shape, lowering.threads(), *lowering.own_kernels()),
-              attrs.transpose_b, src, residual, dst, *clamp));
+              attrs.transpose_b, src, residual, dst, *bounds));
   return true;
 }
 

@@ -19,12 +19,8 @@ T* At(void* memory, size_t offset) {
   return reinterpret_cast<T*>(static_cast<std::byte*>(memory) + offset);
 }
 
-struct Clamp {
-  float low = -INFINITY, high = INFINITY;
-};
-
 // The activations that are a clamp.
-std::optional<Clamp> ClampOf(const Epilogue& epilogue);
+std::optional<kernels::Bounds> BoundsOf(const Epilogue& epilogue);
 
 // A convolution or pool of `src` that makes `channels` channels.
 kernels::ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels,

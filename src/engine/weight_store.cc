@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "engine/memory.h"
 
 namespace oriel::engine {
@@ -24,8 +25,7 @@ std::shared_ptr<uint8_t> WeightStore::Allocate(size_t size) {
     chunk_used_ = 0;
   }
   auto* const piece = reinterpret_cast<uint8_t*>(chunk_.get()) + chunk_used_;
-  chunk_used_ = std::min((chunk_used_ + size + kAlignment - 1) / kAlignment * kAlignment,
-                         chunk_size_);
+  chunk_used_ = std::min(RoundUp(chunk_used_ + size, kAlignment), chunk_size_);
   return {chunk_, piece};
 }
 
@@ -38,7 +38,7 @@ absl::StatusOr<Tensor> WeightStore::GetOrCreate(
     const auto it = entries_.find(key);
     // One that was added may be of any size.
     if (it != entries_.end() && it->second.bytes.bytes().size() == size) {
-      Ask(key, it->second);
+      it->second.asked = true;
       return it->second.bytes;
     }
     piece = Allocate(size);
@@ -46,42 +46,39 @@ absl::StatusOr<Tensor> WeightStore::GetOrCreate(
   RETURN_IF_ERROR(fill({piece.get(), size}));
   const Bytes bytes(piece.get(), size);
   absl::MutexLock lock(&mutex_);
-  Kept& kept = entries_[key];
+  const auto [it, is_new] = entries_.try_emplace(key);
+  Kept& kept = it->second;
   if (kept.asked && kept.bytes.bytes().size() == size) return kept.bytes;
-  kept.bytes = View(bytes, std::move(piece));
+  if (is_new) order_.push_back(key);
+  kept = {.bytes = View(bytes, std::move(piece)), .asked = true};
   ++made_;
-  Ask(key, kept);
   return kept.bytes;
-}
-
-void WeightStore::Ask(const std::string& key, Kept& kept) {
-  if (kept.asked) return;
-  kept.asked = true;
-  order_.push_back(key);
 }
 
 void WeightStore::Add(const std::string& key, Bytes bytes,
                       std::shared_ptr<const void> owner) {
   absl::MutexLock lock(&mutex_);
   const auto [it, is_new] = entries_.try_emplace(key);
-  if (is_new) it->second.bytes = View(bytes, std::move(owner));
+  if (!is_new) return;
+  order_.push_back(key);
+  it->second.bytes = View(bytes, std::move(owner));
 }
 
 std::vector<WeightStore::Entry> WeightStore::Entries() const {
   absl::MutexLock lock(&mutex_);
   std::vector<Entry> entries;
   for (const std::string& key : order_) {
-    entries.push_back({key, entries_.at(key).bytes.bytes(), true});
-  }
-  for (const auto& [key, kept] : entries_) {
-    if (!kept.asked) entries.push_back({key, kept.bytes.bytes(), false});
+    const Kept& kept = entries_.at(key);
+    entries.push_back({key, kept.bytes.bytes(), kept.asked});
   }
   return entries;
 }
 
 WeightStore::Counts WeightStore::counts() const {
   absl::MutexLock lock(&mutex_);
-  return {.found = order_.size() - made_, .made = made_};
+  const auto asked = std::count_if(entries_.begin(), entries_.end(),
+                                   [](const auto& entry) { return entry.second.asked; });
+  return {.found = static_cast<size_t>(asked) - made_, .made = made_};
 }
 
 std::shared_ptr<WeightStore> NewWeightStore() { return std::make_shared<WeightStore>(); }

@@ -30,12 +30,12 @@ class WeightStore {
   // under a key that has none yet.
   void Add(const std::string& key, Bytes bytes, std::shared_ptr<const void> owner);
 
-  // What was asked for, in the order in which it was for the first time; then what was
-  // added and nobody wanted. The bytes live as long as the store.
+  // In the order in which they came: what a plan reads stays together. The bytes live as
+  // long as the store.
   struct Entry {
     std::string key;
     Bytes bytes;
-    bool asked = false;
+    bool asked = false;  // else added, and nobody wanted it
   };
   std::vector<Entry> Entries() const;
   struct Counts {
@@ -53,16 +53,13 @@ class WeightStore {
   // A piece of `size` bytes that keeps the memory around it alive.
   std::shared_ptr<uint8_t> Allocate(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Says that the entry was asked for, if nobody has yet.
-  void Ask(const std::string& key, Kept& kept) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
   mutable absl::Mutex mutex_;
   // What is being filled: many constants are smaller than a huge page.
   std::shared_ptr<std::byte> chunk_ ABSL_GUARDED_BY(mutex_);
   size_t chunk_used_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t chunk_size_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unordered_map<std::string, Kept> entries_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::string> order_ ABSL_GUARDED_BY(mutex_);  // of asking
+  std::vector<std::string> order_ ABSL_GUARDED_BY(mutex_);  // of coming
   size_t made_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -263,10 +263,9 @@ absl::Status ModelGraph::SaveCache() const {
                           .graph = serialized_,
                           .contents = contents_,
                           .choices = choices_->entries()};
-  uint64_t bytes = 0;
+  uint64_t unused = 0;
   for (const engine::WeightStore::Entry& entry : weights_->Entries()) {
-    bytes += entry.bytes.size();
-    if (!entry.asked && bytes > kMaxUnused) break;
+    if (!entry.asked && (unused += entry.bytes.size()) > kMaxUnused) continue;
     cache.weights.push_back({.key = entry.key, .bytes = entry.bytes});
   }
   absl::Status status;

@@ -1,12 +1,9 @@
 #include "model/download.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
@@ -15,6 +12,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/utf8.h"
+#include "model/curl_library.h"
 #include "model/part_file.h"
 
 namespace oriel::model {
@@ -56,19 +54,19 @@ struct Target {
 
 absl::StatusOr<Target> ParseUrl(const std::string& url) {
   struct Free {
-    void operator()(CURLU* handle) const { curl_url_cleanup(handle); }
-    void operator()(char* text) const { curl_free(text); }
+    void operator()(CURLU* handle) const { Curl().url_cleanup(handle); }
+    void operator()(char* text) const { Curl().free(text); }
   };
-  std::unique_ptr<CURLU, Free> handle(curl_url());
+  std::unique_ptr<CURLU, Free> handle(Curl().url());
   if (handle == nullptr) return ResourceExhausted("out of memory");
-  if (curl_url_set(handle.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) !=
-      CURLUE_OK) {
+  if (Curl().url_set(handle.get(), CURLUPART_URL, url.c_str(),
+                     CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
     return InvalidArgument("'{}' is not a URL, want http://... or https://...",
                            Printable(url));
   }
   const auto get = [&](CURLUPart part) {
     char* text = nullptr;
-    if (curl_url_get(handle.get(), part, &text, 0) != CURLUE_OK) return std::string();
+    if (Curl().url_get(handle.get(), part, &text, 0) != CURLUE_OK) return std::string();
     return std::string(std::unique_ptr<char, Free>(text).get());
   };
   Target target;
@@ -78,8 +76,8 @@ absl::StatusOr<Target> ParseUrl(const std::string& url) {
     return InvalidArgument("'{}': want http or https, not {}", Printable(url),
                            Printable(target.scheme));
   }
-  curl_url_set(handle.get(), CURLUPART_USER, nullptr, 0);
-  curl_url_set(handle.get(), CURLUPART_PASSWORD, nullptr, 0);
+  Curl().url_set(handle.get(), CURLUPART_USER, nullptr, 0);
+  Curl().url_set(handle.get(), CURLUPART_PASSWORD, nullptr, 0);
   target.shown = Printable(get(CURLUPART_URL));
   return target;
 }
@@ -141,13 +139,13 @@ class Transfer {
 
  private:
   struct EasyCleanup {
-    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+    void operator()(CURL* handle) const { Curl().easy_cleanup(handle); }
   };
   struct MultiCleanup {
-    void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
+    void operator()(CURLM* handle) const { Curl().multi_cleanup(handle); }
   };
   struct ListCleanup {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+    void operator()(curl_slist* list) const { Curl().slist_free_all(list); }
   };
 
   static size_t OnHeader(char* data, size_t, size_t size, void* self) {
@@ -175,7 +173,7 @@ class Transfer {
   const fs::path& info_path_;
   Progress& progress_;
 
-  std::unique_ptr<CURL, EasyCleanup> easy_{curl_easy_init()};
+  std::unique_ptr<CURL, EasyCleanup> easy_{Curl().easy_init()};
   std::unique_ptr<curl_slist, ListCleanup> headers_;
   char error_text_[CURL_ERROR_SIZE] = {};
   uint64_t offset_ = 0;  // that was asked for
@@ -226,7 +224,7 @@ bool Transfer::Header(std::string_view line) {
 // The answer's headers are complete: is it what was asked for?
 bool Transfer::BeginBody() {
   body_begun_ = true;
-  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status_);
+  Curl().easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status_);
   if (status_ != 200 && status_ != 206) {
     discard_body_ = true;  // an error page, judged by its status
     return true;
@@ -287,46 +285,48 @@ void Transfer::Configure() {
   // What may be asked for, and where redirects may lead: never to a file, nor
   // from https back to http.
   const char* const redirects = target_.scheme == "https" ? "https" : "http,https";
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, redirects);
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, kMaxRedirects);
-  curl_easy_setopt(easy, CURLOPT_URL, url_.c_str());
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "oriel/" ORIEL_VERSION);
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  Curl().easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  Curl().easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, redirects);
+  Curl().easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+  Curl().easy_setopt(easy, CURLOPT_MAXREDIRS, kMaxRedirects);
+  Curl().easy_setopt(easy, CURLOPT_URL, url_.c_str());
+  Curl().easy_setopt(easy, CURLOPT_USERAGENT, "oriel/" ORIEL_VERSION);
+  Curl().easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   // A resolver that hangs must not hold up the end.
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+  Curl().easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   const auto left =
       std::chrono::duration_cast<milliseconds>(give_up_ - steady_clock::now());
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(std::clamp(options_.connect_timeout, milliseconds(1),
-                                                std::max(left, milliseconds(1000)))
-                                         .count()));
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text_);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
-  curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  Curl().easy_setopt(
+      easy, CURLOPT_CONNECTTIMEOUT_MS,
+      static_cast<long>(std::clamp(options_.connect_timeout, milliseconds(1),
+                                   std::max(left, milliseconds(1000)))
+                            .count()));
+  Curl().easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text_);
+  Curl().easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
+  Curl().easy_setopt(easy, CURLOPT_HEADERDATA, this);
+  Curl().easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
+  Curl().easy_setopt(easy, CURLOPT_WRITEDATA, this);
   if (offset_ > 0) {
     curl_slist* list =
-        curl_slist_append(nullptr, fmt::format("Range: bytes={}-", offset_).c_str());
-    list = curl_slist_append(list, fmt::format("If-Range: {}", info_.validator).c_str());
+        Curl().slist_append(nullptr, fmt::format("Range: bytes={}-", offset_).c_str());
+    list =
+        Curl().slist_append(list, fmt::format("If-Range: {}", info_.validator).c_str());
     headers_.reset(list);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
+    Curl().easy_setopt(easy, CURLOPT_HTTPHEADER, list);
   }
 }
 
 CURLcode Transfer::Perform() {
-  const std::unique_ptr<CURLM, MultiCleanup> multi(curl_multi_init());
+  const std::unique_ptr<CURLM, MultiCleanup> multi(Curl().multi_init());
   if (multi == nullptr) return CURLE_OUT_OF_MEMORY;
-  curl_multi_add_handle(multi.get(), easy_.get());
+  Curl().multi_add_handle(multi.get(), easy_.get());
   CURLcode result = CURLE_OK;
   last_byte_ = steady_clock::now();
   while (true) {
     int running = 0;
-    curl_multi_perform(multi.get(), &running);
+    Curl().multi_perform(multi.get(), &running);
     int queued = 0;
-    const CURLMsg* message = curl_multi_info_read(multi.get(), &queued);
+    const CURLMsg* message = Curl().multi_info_read(multi.get(), &queued);
     if (message != nullptr && message->msg == CURLMSG_DONE) {
       result = message->data.result;
       break;
@@ -347,17 +347,17 @@ CURLcode Transfer::Perform() {
                       std::chrono::duration<double>(options_.stall_timeout).count())};
       break;
     }
-    curl_multi_poll(multi.get(), nullptr, 0, 100, nullptr);
+    Curl().multi_poll(multi.get(), nullptr, 0, 100, nullptr);
   }
-  curl_multi_remove_handle(multi.get(), easy_.get());
+  Curl().multi_remove_handle(multi.get(), easy_.get());
   return result;
 }
 
 Attempt Transfer::Judge(CURLcode code) {
   if (!failure_.error.ok()) return failure_;
-  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status_);
+  Curl().easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status_);
   const std::string reason = Printable(error_text_[0] != 0 ? std::string_view(error_text_)
-                                                           : curl_easy_strerror(code));
+                                                           : Curl().easy_strerror(code));
   switch (code) {
     case CURLE_OK:
       break;
@@ -411,7 +411,7 @@ Attempt Transfer::Judge(CURLcode code) {
       if (status_ < 500) return {Outcome::kFailed, Unavailable("{}", answer)};
   }
   curl_off_t seconds = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &seconds);
+  Curl().easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &seconds);
   const milliseconds retry_after(std::clamp<curl_off_t>(seconds, 0, 3600) * 1000);
   return {Outcome::kRetry, Unavailable("{}", answer),
           std::min(retry_after, kMaxRetryAfter)};
@@ -496,11 +496,6 @@ absl::Status FetchPart(const std::string& url, const Target& target,
   }
 }
 
-void InitializeCurl() {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-}
-
 }  // namespace
 
 absl::StatusOr<ExpectedHash> ParseExpectedHash(std::string_view text) {
@@ -531,13 +526,13 @@ absl::Status VerifyHash(const fs::path& path, const ExpectedHash& hash) {
 
 absl::Status Download(const std::string& url, const fs::path& target,
                       const DownloadOptions& options) {
+  RETURN_IF_ERROR(LoadCurlLibrary());
   ASSIGN_OR_RETURN(const Target parsed, ParseUrl(url));
   std::error_code error;
   if (options.hash && fs::exists(target, error) &&
       VerifyHash(target, *options.hash).ok()) {
     return absl::OkStatus();
   }
-  InitializeCurl();
   const fs::path part_path = target.string() + ".part";
   const fs::path info_path = target.string() + ".part.info";
   ASSIGN_OR_RETURN(PartFile part, PartFile::Open(part_path));

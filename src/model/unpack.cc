@@ -1,7 +1,5 @@
 #include "model/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 
 #include "base/interrupt.h"
 #include "base/utf8.h"
+#include "model/archive_library.h"
 
 namespace oriel::model {
 namespace {
@@ -25,7 +24,7 @@ constexpr size_t kReadBlockBytes = 256 << 10;
 constexpr size_t kMaxPathBytes = 1024;
 
 struct ArchiveFree {
-  void operator()(archive* reader) const { archive_read_free(reader); }
+  void operator()(archive* reader) const { Archive().read_free(reader); }
 };
 using Reader = std::unique_ptr<archive, ArchiveFree>;
 
@@ -91,7 +90,7 @@ absl::StatusOr<fs::path> SafePath(std::string_view name) {
 }
 
 std::string_view ErrorText(archive* reader) {
-  const char* text = archive_error_string(reader);
+  const char* text = Archive().error_string(reader);
   return text == nullptr ? "unknown error" : text;
 }
 
@@ -104,7 +103,7 @@ class Unpacker {
     for (int entries = 0;; ++entries) {
       RETURN_IF_ERROR(CheckInterrupted());
       archive_entry* entry = nullptr;
-      const int result = archive_read_next_header(reader_, &entry);
+      const int result = Archive().read_next_header(reader_, &entry);
       if (result == ARCHIVE_EOF) return files_;
       if (result != ARCHIVE_OK) {
         // Nothing was recognized, as against something damaged.
@@ -121,16 +120,16 @@ class Unpacker {
 
  private:
   absl::Status Member(archive_entry* entry) {
-    const char* utf8 = archive_entry_pathname_utf8(entry);
-    const char* raw = utf8 != nullptr ? utf8 : archive_entry_pathname(entry);
+    const char* utf8 = Archive().entry_pathname_utf8(entry);
+    const char* raw = utf8 != nullptr ? utf8 : Archive().entry_pathname(entry);
     const std::string name = raw == nullptr ? "" : raw;
     ASSIGN_OR_RETURN(const fs::path relative, SafePath(name));
     const auto refuse = [&](std::string_view what) {
       return PermissionDenied("member '{}': {}, only files and folders are unpacked",
                               Printable(name), what);
     };
-    if (archive_entry_hardlink(entry) != nullptr) return refuse("a hard link");
-    switch (archive_entry_filetype(entry)) {
+    if (Archive().entry_hardlink(entry) != nullptr) return refuse("a hard link");
+    switch (Archive().entry_filetype(entry)) {
       case AE_IFREG:
         break;
       case AE_IFDIR:
@@ -140,9 +139,9 @@ class Unpacker {
       default:
         return refuse("neither file nor folder");
     }
-    if (archive_entry_is_encrypted(entry) != 0) return refuse("encrypted");
-    if (archive_entry_size_is_set(entry) != 0) {
-      RETURN_IF_ERROR(CheckSize(archive_entry_size(entry), name));
+    if (Archive().entry_is_encrypted(entry) != 0) return refuse("encrypted");
+    if (Archive().entry_size_is_set(entry) != 0) {
+      RETURN_IF_ERROR(CheckSize(Archive().entry_size(entry), name));
     }
     if (relative.empty()) return refuse("a file without a name");
     RETURN_IF_ERROR(MakeFolder((directory_ / relative).parent_path()));
@@ -175,7 +174,7 @@ class Unpacker {
       const void* data = nullptr;
       size_t size = 0;
       la_int64_t offset = 0;
-      const int result = archive_read_data_block(reader_, &data, &size, &offset);
+      const int result = Archive().read_data_block(reader_, &data, &size, &offset);
       if (result != ARCHIVE_OK && result != ARCHIVE_EOF) {
         return DataLoss("member '{}': {}", Printable(name), ErrorText(reader_));
       }
@@ -204,17 +203,18 @@ class Unpacker {
 absl::StatusOr<std::vector<fs::path>> Unpack(const fs::path& archive,
                                              const fs::path& directory,
                                              const UnpackOptions& options) {
-  const Reader reader(archive_read_new());
+  RETURN_IF_ERROR(LoadArchiveLibrary());
+  const Reader reader(Archive().read_new());
   if (reader == nullptr) return ResourceExhausted("out of memory");
-  archive_read_support_filter_gzip(reader.get());
-  archive_read_support_filter_bzip2(reader.get());
-  archive_read_support_filter_xz(reader.get());
-  archive_read_support_filter_zstd(reader.get());
-  archive_read_support_format_tar(reader.get());
-  archive_read_support_format_zip(reader.get());
-  if (archive_read_open_filename(reader.get(), archive.c_str(), kReadBlockBytes) !=
+  Archive().read_support_filter_gzip(reader.get());
+  Archive().read_support_filter_bzip2(reader.get());
+  Archive().read_support_filter_xz(reader.get());
+  Archive().read_support_filter_zstd(reader.get());
+  Archive().read_support_format_tar(reader.get());
+  Archive().read_support_format_zip(reader.get());
+  if (Archive().read_open_filename(reader.get(), archive.c_str(), kReadBlockBytes) !=
       ARCHIVE_OK) {
-    const int cause = archive_errno(reader.get());
+    const int cause = Archive().error_number(reader.get());
     if (cause == ENOENT || cause == EACCES) return ErrnoError(cause, archive.string());
     return InvalidArgument("{}: not an archive: {}", archive.string(),
                            ErrorText(reader.get()));

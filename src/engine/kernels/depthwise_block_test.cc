@@ -1,10 +1,6 @@
 #include "engine/kernels/depthwise_block.h"
 
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include "engine/kernels/isa.h"
-#include "engine/kernels/testing/double_conv.h"
+#include "engine/kernels/testing/conv_testing.h"
 
 namespace oriel::engine::kernels {
 namespace {
@@ -26,46 +22,14 @@ struct Case {
   }
 
   DepthwiseBlockShape Shape() const {
-    const int64_t extent = (kernel - 1) * dilation + 1;
-    const auto size = [&](int64_t src) {
-      return same ? (src + stride - 1) / stride : (src - extent) / stride + 1;
-    };
-    const auto pad = [&](int64_t src) {
-      return same ? std::max<int64_t>((size(src) - 1) * stride + extent - src, 0) / 2 : 0;
-    };
     DepthwiseBlockShape shape;
-    shape.depthwise = {.batch = batch,
-                       .src_h = h,
-                       .src_w = w,
-                       .src_c = between,
-                       .dst_h = size(h),
-                       .dst_w = size(w),
-                       .dst_c = between,
-                       .kernel_h = kernel,
-                       .kernel_w = kernel,
-                       .stride_h = stride,
-                       .stride_w = stride,
-                       .dilation_h = dilation,
-                       .dilation_w = dilation,
-                       .pad_top = pad(h),
-                       .pad_left = pad(w),
-                       .src_pitch = between,
-                       .dst_pitch = between,
-                       .residual_pitch = between};
-    const auto pointwise = [&](int64_t ph, int64_t pw, int64_t from, int64_t to) {
-      return ConvShape{.batch = batch,
-                       .src_h = ph,
-                       .src_w = pw,
-                       .src_c = from,
-                       .dst_h = ph,
-                       .dst_w = pw,
-                       .dst_c = to,
-                       .src_pitch = from,
-                       .dst_pitch = to,
-                       .residual_pitch = to};
-    };
-    if (in > 0) shape.expand = pointwise(h, w, in, between);
-    if (out > 0) shape.project = pointwise(size(h), size(w), between, out);
+    shape.depthwise = DenseShape(batch, h, w, between, between, kernel, kernel, stride,
+                                 same, dilation, dilation);
+    const ConvShape& dw = shape.depthwise;
+    if (in > 0) shape.expand = DenseShape(batch, h, w, in, between, 1, 1, 1, true);
+    if (out > 0) {
+      shape.project = DenseShape(batch, dw.dst_h, dw.dst_w, between, out, 1, 1, 1, true);
+    }
     if (slices) {
       (in > 0 ? *shape.expand : shape.depthwise).src_pitch += 3;
       ConvShape& last = out > 0 ? *shape.project : shape.depthwise;
@@ -76,15 +40,10 @@ struct Case {
   }
 };
 
-class DepthwiseBlockTest : public testing::Test {
+class DepthwiseBlockTest : public KernelTest {
  protected:
-  void SetUp() override {
-    table_ = FindKernelTable();
-    if (table_ == nullptr) GTEST_SKIP() << "no kernels for " << IsaName(MaxIsa());
-  }
-
   // The largest difference from double precision, in standard deviations.
-  double Error(const Case& c, const DepthwiseBlockWay& way, int threads) {
+  double BlockError(const Case& c, const DepthwiseBlockWay& way, int threads) {
     const DepthwiseBlockShape shape = c.Shape();
     const auto block = MakeDepthwiseBlock(shape, way, threads, *table_);
     const ConvShape& dw = shape.depthwise;
@@ -113,20 +72,16 @@ class DepthwiseBlockTest : public testing::Test {
                    : DepthwiseBlock::LayerWeights{};
     };
     block->Pack(layer(0, c.in > 0), layer(1, true), layer(2, c.out > 0), packed);
-    constexpr float kUntouched = 12345;
     std::vector<float> dst(pixels * last.dst_pitch, kUntouched);
-    AlignedBytes scratch(block->scratch_bytes());
-    for (int thread = threads - 1; thread >= 0; --thread) {
-      block->Run({.src = src.data(),
-                  .weights = packed.data(),
-                  .residual = c.residual ? residual.data() : nullptr,
-                  .dst = dst.data(),
-                  .scratch = scratch.get(),
-                  .expand = clamps[0],
-                  .depthwise = c.out > 0 ? clamps[1] : clamp,
-                  .project = clamp},
-                 thread);
-    }
+    RunAll(*block,
+           DepthwiseBlockArgs{.src = src.data(),
+                              .weights = packed.data(),
+                              .residual = c.residual ? residual.data() : nullptr,
+                              .dst = dst.data(),
+                              .expand = clamps[0],
+                              .depthwise = c.out > 0 ? clamps[1] : clamp,
+                              .project = clamp},
+           threads);
 
     std::vector<double> at(src.begin(), src.end());
     ConvShape dense = dw;
@@ -144,20 +99,7 @@ class DepthwiseBlockTest : public testing::Test {
       at = DoubleConv<double>(dense, true, at, layers[1].weights, layers[1].bias,
                               residual, clamp.low, clamp.high);
     }
-    double worst = 0, squares = 0;
-    for (int64_t p = 0; p < pixels; ++p) {
-      for (int64_t o = 0; o < last.dst_pitch; ++o) {
-        const float got = dst[p * last.dst_pitch + o];
-        if (o >= last.dst_c) {
-          EXPECT_EQ(got, kUntouched) << "pixel " << p;
-          continue;
-        }
-        const double want = at[p * last.dst_c + o];
-        squares += want * want;
-        worst = std::isnan(got) ? INFINITY : std::max(worst, std::abs(want - got));
-      }
-    }
-    return worst / std::sqrt(squares / static_cast<double>(pixels * last.dst_c));
+    return Error(last, dst, at, -INFINITY, INFINITY);
   }
 
   void Check(Case c) {
@@ -170,17 +112,35 @@ class DepthwiseBlockTest : public testing::Test {
         for (const int64_t lines : {1, 2, 3, 100}) {
           SCOPED_TRACE(
               fmt::format("{}, {} threads, {} lines", c.Describe(), threads, lines));
-          EXPECT_LT(Error(c, {.lines = lines}, threads), 1e-5);
+          EXPECT_LT(BlockError(c, {.lines = lines}, threads), 1e-5);
           if (c.out == 0) {
-            EXPECT_LT(Error(c, {.by_channels = true, .lines = lines}, threads), 1e-5);
+            EXPECT_LT(BlockError(c, {.by_channels = true, .lines = lines}, threads),
+                      1e-5);
           }
         }
       }
     }
   }
-
-  const KernelTable* table_ = nullptr;
 };
+
+class QuickBlock : public DepthwiseBlockTest {};
+
+TEST_F(QuickBlock, EachKind) {
+  for (const auto& [in, out] : {std::pair(3, 20), std::pair(0, 37), std::pair(5, 0)}) {
+    for (const int64_t kernel : {3, 5}) {
+      for (const int64_t stride : {1, 2}) {
+        Check({.batch = 1,
+               .h = 5,
+               .w = 6,
+               .in = in,
+               .between = 53,
+               .out = out,
+               .kernel = kernel,
+               .stride = stride});
+      }
+    }
+  }
+}
 
 TEST_F(DepthwiseBlockTest, IsTheSum) {
   for (const int64_t kernel : {3, 5}) {

@@ -3,44 +3,13 @@
 //
 // Quick.* is the part that an emulated CPU gets through in a minute.
 
-#include <gmock/gmock.h>
-
-#include <cmath>
-#include <cstring>
-#include <random>
-#include <vector>
+#include <gtest/gtest.h>
 
 #include "engine/kernels/int8_conv.h"
-#include "engine/kernels/isa.h"
+#include "engine/kernels/testing/conv_testing.h"
 
 namespace oriel::engine::kernels {
 namespace {
-
-ConvShape Shape(int64_t batch, int64_t h, int64_t w, int64_t c, int64_t out, int64_t kh,
-                int64_t kw, int64_t stride, bool same) {
-  ConvShape s{.batch = batch,
-              .src_h = h,
-              .src_w = w,
-              .src_c = c,
-              .dst_c = out,
-              .kernel_h = kh,
-              .kernel_w = kw,
-              .stride_h = stride,
-              .stride_w = stride};
-  s.dst_h = same ? (h + stride - 1) / stride : (h - kh) / stride + 1;
-  s.dst_w = same ? (w + stride - 1) / stride : (w - kw) / stride + 1;
-  s.pad_top = same ? std::max<int64_t>((s.dst_h - 1) * stride + kh - h, 0) / 2 : 0;
-  s.pad_left = same ? std::max<int64_t>((s.dst_w - 1) * stride + kw - w, 0) / 2 : 0;
-  s.src_pitch = c;
-  s.dst_pitch = s.residual_pitch = out;
-  return s;
-}
-
-std::string Describe(const ConvShape& s) {
-  return fmt::format("{}x{}x{}x{}/{} -> {}x{}x{}/{} by {}x{} stride {}", s.batch, s.src_h,
-                     s.src_w, s.src_c, s.src_pitch, s.dst_h, s.dst_w, s.dst_c,
-                     s.dst_pitch, s.kernel_h, s.kernel_w, s.stride_h);
-}
 
 struct Case {
   ConvShape shape;
@@ -132,43 +101,49 @@ class Int8ConvTest : public testing::Test {
     if (table_ == nullptr) GTEST_SKIP() << "no kernels for " << IsaName(MaxIsa());
   }
 
-  // Every result to the bit, and nothing else written.
-  void Check(const Case& c, int threads) {
-    SCOPED_TRACE(fmt::format("{}, zero point {}, max {}, {} threads", Describe(c.shape),
-                             c.zero_point, c.max, threads));
+  // Every result to the bit, and nothing else written, for each number of threads.
+  void Check(const Case& c, std::initializer_list<int> threads) {
     const ConvShape& s = c.shape;
     const Data data(c);
+    std::vector<float> want;
+    for (int64_t i = 0; i < s.batch * s.dst_h * s.dst_w * s.dst_c; ++i) {
+      want.push_back(Expected(c, data, i / s.dst_c, i % s.dst_c));
+    }
+    for (const int n : threads) {
+      SCOPED_TRACE(fmt::format("{}, zero point {}, max {}, {} threads", Describe(s),
+                               c.zero_point, c.max, n));
+      Check(c, data, want, n);
+    }
+  }
+
+  void Check(const Case& c, const Data& data, const std::vector<float>& want,
+             int threads) {
+    const ConvShape& s = c.shape;
     const auto conv = Make(c, threads, *table_);
     std::vector<std::byte> packed(conv->packed_bytes(), std::byte{0x5a});
     conv->Pack(data.weights, data.scales, data.bias, packed);
     const int64_t pixels = s.batch * s.dst_h * s.dst_w;
-    constexpr float kUntouched = 12345;
     constexpr uint8_t kUntouchedByte = 77;
     std::vector<float> floats(pixels * s.dst_pitch, kUntouched);
     std::vector<uint8_t> bytes(pixels * s.dst_pitch, kUntouchedByte);
-    std::vector<std::byte> scratch(conv->scratch_bytes() + 64);
-    auto* aligned =
-        scratch.data() + 64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64;
-    for (int thread = threads - 1; thread >= 0; --thread) {
-      conv->Run({.src = data.src.data(),
-                 .weights = packed.data(),
-                 .residual = c.residual ? data.residual.data() : nullptr,
-                 .floats = floats.data(),
-                 .bytes = bytes.data(),
-                 .scratch = aligned,
-                 .low = c.low,
-                 .high = c.high},
-                thread);
-    }
+    RunAll(*conv,
+           Int8ConvArgs{.src = data.src.data(),
+                        .weights = packed.data(),
+                        .residual = c.residual ? data.residual.data() : nullptr,
+                        .floats = floats.data(),
+                        .bytes = bytes.data(),
+                        .low = c.low,
+                        .high = c.high},
+           threads);
     for (int64_t p = 0; p < pixels; ++p) {
       for (int64_t o = 0; o < s.dst_pitch; ++o) {
         const int64_t at = p * s.dst_pitch + o;
         const bool inside = o < s.dst_c;
-        const float want = inside ? Expected(c, data, p, o) : 0;
-        ASSERT_EQ(floats[at], inside && c.floats ? want : kUntouched)
+        const float value = inside ? want[p * s.dst_c + o] : 0;
+        ASSERT_EQ(floats[at], inside && c.floats ? value : kUntouched)
             << conv->name() << ": pixel " << p << ", channel " << o;
-        ASSERT_EQ(bytes[at], inside && c.bytes ? Quantize(want, c.to) : kUntouchedByte)
-            << conv->name() << ": pixel " << p << ", channel " << o << ": " << want;
+        ASSERT_EQ(bytes[at], inside && c.bytes ? Quantize(value, c.to) : kUntouchedByte)
+            << conv->name() << ": pixel " << p << ", channel " << o << ": " << value;
       }
     }
   }
@@ -178,9 +153,7 @@ class Int8ConvTest : public testing::Test {
     c.residual = true;
     c.low = 0;
     c.high = 6;
-    c.shape.src_pitch += 3;
-    c.shape.dst_pitch += 5;
-    c.shape.residual_pitch += 2;
+    c.shape = Slices(c.shape);
     return c;
   }
 
@@ -192,44 +165,26 @@ class Quick : public Int8ConvTest {};
 TEST_F(Quick, EachKind) {
   for (const int zero_point : {0, 31}) {
     for (Case c :
-         {Case{.shape = Shape(1, 6, 7, 13, 37, 3, 3, 1, true)},
-          Case{.shape = Shape(1, 5, 5, 32, 70, 1, 1, 1, true)},
-          Case{.shape = Shape(1, 7, 6, 21, 21, 3, 3, 2, true), .depthwise = true}}) {
+         {Case{.shape = DenseShape(1, 6, 7, 13, 37, 3, 3, 1, true)},
+          Case{.shape = DenseShape(1, 5, 5, 32, 70, 1, 1, 1, true)},
+          Case{.shape = DenseShape(1, 7, 6, 21, 21, 3, 3, 2, true), .depthwise = true}}) {
       c.max = table_->max_activation;
       c.zero_point = zero_point;
-      Check(c, 1);
+      Check(c, {1});
       c.extreme = true;
-      Check(Dressed(c), 2);
+      Check(Dressed(c), {2});
     }
   }
 }
 
 TEST_F(Int8ConvTest, DirectIsTheSum) {
-  std::vector<Case> cases;
-  for (const bool same : {true, false}) {
-    for (const int64_t out : {1, 7, 8, 24, 33, 40, 96, 130}) {
-      cases.push_back({.shape = Shape(2, 9, 11, 5, out, 3, 3, 1, same)});
-    }
-    cases.push_back({.shape = Shape(1, 15, 16, 3, 32, 3, 3, 2, same)});
-    cases.push_back({.shape = Shape(1, 17, 17, 24, 40, 1, 7, 1, same)});
-    cases.push_back({.shape = Shape(1, 17, 17, 24, 40, 7, 1, 1, same)});
-    cases.push_back({.shape = Shape(1, 12, 12, 16, 64, 5, 5, 1, same)});
-  }
-  cases.push_back({.shape = Shape(1, 1, 3, 70, 19, 1, 1, 1, true)});
-  cases.push_back({.shape = Shape(3, 5, 5, 448, 208, 1, 1, 1, true)});
-  cases.push_back({.shape = Shape(2, 9, 9, 30, 20, 1, 1, 2, true)});
-  Case dilated{.shape = Shape(1, 20, 20, 8, 16, 3, 3, 1, true)};
-  dilated.shape.dilation_h = 2;
-  dilated.shape.dilation_w = 3;
-  dilated.shape.pad_top = 2;
-  dilated.shape.pad_left = 3;
-  cases.push_back(dilated);
-  for (Case c : cases) {
+  for (const ConvShape& shape : DirectShapes()) {
     for (const int zero_point : {0, 5}) {
-      c.zero_point = zero_point;
-      c.max = zero_point != 0 ? table_->max_activation : 127;
-      for (const int threads : {1, 2, 3, 4}) Check(c, threads);
-      Check(Dressed(c), 2);
+      const Case c{.shape = shape,
+                   .zero_point = zero_point,
+                   .max = zero_point != 0 ? table_->max_activation : 127};
+      Check(c, {1, 2, 3, 4});
+      Check(Dressed(c), {2});
     }
   }
 }
@@ -239,13 +194,13 @@ TEST_F(Int8ConvTest, DepthwiseIsTheSum) {
     for (const int64_t kernel : {3, 5}) {
       for (const int64_t channels : {1, 8, 13, 40, 200}) {
         for (const int zero_point : {0, 90}) {
-          const Case c{
-              .shape = Shape(2, 14, 15, channels, channels, kernel, kernel, stride, true),
-              .depthwise = true,
-              .zero_point = zero_point,
-              .max = table_->max_activation};
-          for (const int threads : {1, 3}) Check(c, threads);
-          Check(Dressed(c), 2);
+          const Case c{.shape = DenseShape(2, 14, 15, channels, channels, kernel, kernel,
+                                           stride, true),
+                       .depthwise = true,
+                       .zero_point = zero_point,
+                       .max = table_->max_activation};
+          Check(c, {1, 3});
+          Check(Dressed(c), {2});
         }
       }
     }
@@ -254,54 +209,54 @@ TEST_F(Int8ConvTest, DepthwiseIsTheSum) {
 
 TEST_F(Int8ConvTest, NothingSaturatesOnTheWay) {
   for (const int zero_point : {0, table_->max_activation}) {
-    Case c{.shape = Shape(1, 8, 8, 64, 48, 3, 3, 1, true),
+    Case c{.shape = DenseShape(1, 8, 8, 64, 48, 3, 3, 1, true),
            .zero_point = zero_point,
            .max = table_->max_activation,
            .extreme = true};
     c.to.inverse_scale = 1e-3f;
-    Check(c, 2);
+    Check(c, {2});
     c.depthwise = true;
     c.shape.dst_c = c.shape.dst_pitch = c.shape.residual_pitch = 64;
-    Check(c, 2);
+    Check(c, {2});
   }
 }
 
 TEST_F(Int8ConvTest, OneResultOrTheOther) {
   for (const bool depthwise : {false, true}) {
-    Case c{.shape = Shape(1, 8, 9, 24, 24, 3, 3, 1, true), .depthwise = depthwise};
+    Case c{.shape = DenseShape(1, 8, 9, 24, 24, 3, 3, 1, true), .depthwise = depthwise};
     c.floats = false;
-    Check(c, 1);
-    Check(Dressed(c), 2);
+    Check(c, {1});
+    Check(Dressed(c), {2});
     c.floats = true;
     c.bytes = false;
-    Check(c, 1);
-    Check(Dressed(c), 2);
+    Check(c, {1});
+    Check(Dressed(c), {2});
   }
 }
 
 TEST_F(Int8ConvTest, ResultsSaturateAtBothEnds) {
-  Case c{.shape = Shape(1, 8, 8, 16, 24, 1, 1, 1, true)};
+  Case c{.shape = DenseShape(1, 8, 8, 16, 24, 1, 1, 1, true)};
   for (const int zero_point : {0, 127}) {
     c.to = {.scale = 1e-3f, .inverse_scale = 1e3f, .zero_point = zero_point, .max = 127};
-    Check(c, 1);
+    Check(c, {1});
   }
 }
 
 TEST_F(Int8ConvTest, ResultsMayReplaceTheResidual) {
-  Case c{.shape = Shape(1, 6, 6, 8, 24, 1, 1, 1, true), .residual = true};
+  Case c{.shape = DenseShape(1, 6, 6, 8, 24, 1, 1, 1, true), .residual = true};
   const Data data(c);
   const auto conv = Make(c, 1, *table_);
-  std::vector<std::byte> packed(conv->packed_bytes()), scratch(conv->scratch_bytes());
+  std::vector<std::byte> packed(conv->packed_bytes());
   conv->Pack(data.weights, data.scales, data.bias, packed);
   std::vector<float> floats = data.residual;
   std::vector<uint8_t> bytes(floats.size());
-  conv->Run({.src = data.src.data(),
-             .weights = packed.data(),
-             .residual = floats.data(),
-             .floats = floats.data(),
-             .bytes = bytes.data(),
-             .scratch = scratch.data()},
-            0);
+  RunAll(*conv,
+         Int8ConvArgs{.src = data.src.data(),
+                      .weights = packed.data(),
+                      .residual = floats.data(),
+                      .floats = floats.data(),
+                      .bytes = bytes.data()},
+         1);
   for (int64_t i = 0; i < 36 * 24; ++i) {
     ASSERT_EQ(floats[i], Expected(c, data, i / 24, i % 24));
   }

@@ -1,21 +1,12 @@
 #include "engine/kernels/stem_conv.h"
 
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include "engine/kernels/isa.h"
-#include "engine/kernels/testing/double_conv.h"
+#include "engine/kernels/testing/conv_testing.h"
 
 namespace oriel::engine::kernels {
 namespace {
 
-class StemConvTest : public testing::Test {
+class StemConvTest : public KernelTest {
  protected:
-  void SetUp() override {
-    table_ = FindKernelTable();
-    if (table_ == nullptr) GTEST_SKIP() << "no kernels for " << IsaName(MaxIsa());
-  }
-
   void Check(const ConvShape& s, bool residual, float low, float high) {
     std::mt19937 random(5);
     const auto src = RandomFloats(s.batch * s.src_h * s.src_w * s.src_pitch, random);
@@ -32,19 +23,15 @@ class StemConvTest : public testing::Test {
       const auto conv = MakeStemConv(s, threads, *table_);
       std::vector<float> packed(conv->packed_floats(), NAN);
       conv->Pack(weights, bias, packed);
-      AlignedBytes scratch(conv->scratch_bytes());
-      constexpr float kUntouched = 12345;
       std::vector<float> dst(pixels * s.dst_pitch, kUntouched);
-      for (int thread = 0; thread < threads; ++thread) {
-        conv->Run({.src = src.data(),
-                   .weights = packed.data(),
-                   .residual = residual ? add.data() : nullptr,
-                   .dst = dst.data(),
-                   .scratch = scratch.get(),
-                   .low = low,
-                   .high = high},
-                  thread);
-      }
+      RunAll(*conv,
+             ConvArgs{.src = src.data(),
+                      .weights = packed.data(),
+                      .residual = residual ? add.data() : nullptr,
+                      .dst = dst.data(),
+                      .low = low,
+                      .high = high},
+             threads);
       for (int64_t p = 0; p < pixels; ++p) {
         for (int64_t o = 0; o < s.dst_pitch; ++o) {
           const float got = dst[p * s.dst_pitch + o];
@@ -57,9 +44,23 @@ class StemConvTest : public testing::Test {
       }
     }
   }
-
-  const KernelTable* table_ = nullptr;
 };
+
+class QuickStem : public StemConvTest {};
+
+// Every number of pixels of a strip, of every panel, full and not.
+TEST_F(QuickStem, EachStrip) {
+  for (int vectors = 1; vectors <= kMaxPanelVectors; ++vectors) {
+    for (const int missing : {0, 3}) {
+      const int64_t out = int64_t{vectors} * table_->lanes - missing;
+      for (int64_t width = 1; width <= 17; ++width) {
+        const ConvShape s = DenseShape(1, 2, width, 3, out, 2, 3, 1 + width % 2, true);
+        SCOPED_TRACE(Describe(s));
+        Check(s, width % 3 == 0, 0, 2);
+      }
+    }
+  }
+}
 
 TEST_F(StemConvTest, IsTheSum) {
   for (const int64_t channels : {1, 3, 4}) {
@@ -69,29 +70,9 @@ TEST_F(StemConvTest, IsTheSum) {
           for (const int64_t out : {1, 13, 32, 50}) {
             for (const int64_t size : {1, 7, 20}) {
               if (!same && size < kernel) continue;
-              const int64_t dst =
-                  same ? (size + stride - 1) / stride : (size - kernel) / stride + 1;
-              const int64_t pad =
-                  same ? std::max<int64_t>((dst - 1) * stride + kernel - size, 0) / 2 : 0;
-              ConvShape s{.batch = 2,
-                          .src_h = size,
-                          .src_w = size,
-                          .src_c = channels,
-                          .dst_h = dst,
-                          .dst_w = dst,
-                          .dst_c = out,
-                          .kernel_h = kernel,
-                          .kernel_w = kernel,
-                          .stride_h = stride,
-                          .stride_w = stride,
-                          .pad_top = pad,
-                          .pad_left = pad,
-                          .src_pitch = channels,
-                          .dst_pitch = out,
-                          .residual_pitch = out};
-              SCOPED_TRACE(fmt::format("{}x{} of {} channels, {} out, {}x{} stride {}{}",
-                                       size, size, channels, out, kernel, kernel, stride,
-                                       same ? "" : " valid"));
+              ConvShape s =
+                  DenseShape(2, size, size, channels, out, kernel, kernel, stride, same);
+              SCOPED_TRACE(Describe(s));
               ASSERT_TRUE(IsStem(s));
               Check(s, false, -INFINITY, INFINITY);
               s.dst_pitch += 5;
@@ -107,36 +88,13 @@ TEST_F(StemConvTest, IsTheSum) {
 }
 
 TEST_F(StemConvTest, DilatedLines) {
-  const ConvShape s{.src_h = 12,
-                    .src_w = 9,
-                    .src_c = 3,
-                    .dst_h = 12,
-                    .dst_w = 9,
-                    .dst_c = 20,
-                    .kernel_h = 3,
-                    .kernel_w = 3,
-                    .dilation_h = 2,
-                    .pad_top = 2,
-                    .pad_left = 1,
-                    .src_pitch = 3,
-                    .dst_pitch = 20};
+  const ConvShape s = DenseShape(1, 12, 9, 3, 20, 3, 3, 1, true, 2, 1);
   ASSERT_TRUE(IsStem(s));
   Check(s, false, -INFINITY, INFINITY);
 }
 
 TEST_F(StemConvTest, LeavesTheRestAlone) {
-  ConvShape s{.src_h = 8,
-              .src_w = 8,
-              .src_c = 3,
-              .dst_h = 8,
-              .dst_w = 8,
-              .dst_c = 8,
-              .kernel_h = 3,
-              .kernel_w = 3,
-              .pad_top = 1,
-              .pad_left = 1,
-              .src_pitch = 3,
-              .dst_pitch = 8};
+  ConvShape s = DenseShape(1, 8, 8, 3, 8, 3, 3, 1, true);
   EXPECT_TRUE(IsStem(s));
   s.src_pitch = 4;  // a slice: its rows are not one run
   EXPECT_FALSE(IsStem(s));

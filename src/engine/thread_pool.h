@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "engine/kernels/work_queue.h"
+
 namespace oriel::engine {
 
 // One caller at a time.
@@ -32,6 +34,9 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
+  // For the pieces of one Run.
+  kernels::WorkQueue& queue() { return queue_; }
+
   // Calls work(thread) once for each thread from 0 to size() - 1, all at the same time,
   // and returns when all of them have. `work` throws nothing.
   template <typename Work>
@@ -53,6 +58,7 @@ class ThreadPool {
   void Finish();
   void Work(int thread);
 
+  kernels::WorkQueue queue_;
   std::vector<std::thread> workers_;
   Function function_ = nullptr;  // null: end
   const void* data_ = nullptr;

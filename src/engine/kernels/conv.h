@@ -12,6 +12,8 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/panels.h"
+#include "engine/kernels/range.h"
+#include "engine/kernels/work_queue.h"
 
 namespace oriel::engine::kernels {
 
@@ -39,6 +41,7 @@ struct ConvArgs {
   const float* residual = nullptr;  // of dst's shape, added before the clamp; or null
   float* dst = nullptr;             // may be the residual itself
   std::byte* scratch = nullptr;     // scratch_bytes(), aligned to 64
+  WorkQueue* queue = nullptr;       // filled with pieces(); null: to each its share
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
 };
@@ -56,8 +59,10 @@ class Conv {
   virtual void Pack(std::span<const float> weights, std::span<const float> bias,
                     std::span<float> packed) const = 0;
   virtual size_t scratch_bytes() const = 0;  // of all threads
-  // The share of `thread`, of as many threads as the convolution was made for. All
-  // shares may run at the same time; none waits for another.
+  // How many pieces the share of `thread` has; 0: it is only ever run as a whole.
+  virtual int64_t pieces(int /*thread*/) const { return 0; }
+  // The share of `thread`, of as many threads as the convolution was made for; where
+  // there is a queue, pieces of it. All may run at the same time; none waits for another.
   virtual void Run(const ConvArgs& args, int thread) const = 0;
 };
 
@@ -83,14 +88,6 @@ std::vector<Tiling> WinogradTilings(const ConvShape& shape, WinogradKind kind,
 // Depthwise with one output channel for each channel.
 std::unique_ptr<Conv> MakeDepthwiseConv(const ConvShape& shape, int threads,
                                         const KernelTable& table);
-
-// The part of [0, size) that belongs to share `i` of `parts`, in units that fit.
-struct Range {
-  int64_t begin = 0, end = 0;
-};
-inline Range Share(int64_t size, int64_t i, int64_t parts) {
-  return {size * i / parts, size * (i + 1) / parts};
-}
 
 // The pixels of a line of the result all of whose columns of taps are inside the image.
 Range PixelsInside(const ConvShape& shape);

@@ -23,7 +23,11 @@ class DirectConv : public Conv {
         panels_(tiling.panels),
         grid_(tiling.grid),
         tiles_(shape, panels_.rows, tiling.block, /*unit=*/1, /*padding=*/0.0f,
-               /*skip_padding=*/true) {
+               /*skip_padding=*/true),
+        pieces_(grid_, tiles_.pixels(), tiling.block,
+                static_cast<int64_t>(panels_.vectors.size()),
+                static_cast<double>(tiles_.units() * panels_.vectors.front() *
+                                    panels_.lanes)) {
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("direct {}x{} {}", panels_.rows,
                         panels_.vectors.front() * panels_.lanes, table.name);
@@ -47,18 +51,20 @@ class DirectConv : public Conv {
     return thread_bytes_ * grid_.pixels * grid_.panels;
   }
 
+  int64_t pieces(int thread) const override { return pieces_.count(thread); }
+
   void Run(const ConvArgs& args, int thread) const override {
     const Work work = Carve(args.scratch + thread * thread_bytes_);
-    const Range pixels = Share(tiles_.pixels(), thread % grid_.pixels, grid_.pixels);
-    const Range panels = Share(static_cast<int64_t>(panels_.vectors.size()),
-                               thread / grid_.pixels, grid_.panels);
-    const int64_t count = pixels.end - pixels.begin;
-    const int64_t blocks = (count + tiles_.block() - 1) / tiles_.block();
-    for (int64_t b = 0; b < blocks; ++b) {
-      const Range block = Share(count, b, blocks);
-      RunBlock(args, work, {pixels.begin + block.begin, pixels.begin + block.end},
-               panels);
-    }
+    Range described;
+    int64_t tiles = 0;
+    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+      const GridPieces::Piece piece = pieces_.At(owner, index);
+      if (piece.positions != described) {
+        tiles = DescribeBlock(args, work, piece.positions);
+        described = piece.positions;
+      }
+      RunPanels(args, work, tiles, piece.panels);
+    });
   }
 
  private:
@@ -79,7 +85,8 @@ class DirectConv : public Conv {
     return work;
   }
 
-  void RunBlock(const ConvArgs& args, const Work& work, Range block, Range panels) const {
+  // Returns how many tiles it has.
+  int64_t DescribeBlock(const ConvArgs& args, const Work& work, Range block) const {
     const int64_t tiles = tiles_.Describe(args.src, block, work.tiles);
     for (int64_t i = 0; i < block.end - block.begin; ++i) {
       const int64_t pixel = work.tiles.pixels[i];
@@ -88,6 +95,11 @@ class DirectConv : public Conv {
         work.residual[i] = args.residual + pixel * shape_.residual_pitch;
       }
     }
+    return tiles;
+  }
+
+  void RunPanels(const ConvArgs& args, const Work& work, int64_t tiles,
+                 Range panels) const {
     int64_t channel = 0;
     const int64_t k = tiles_.units();
     const float* weights = args.weights + panels_.width();
@@ -130,6 +142,7 @@ class DirectConv : public Conv {
   Panels panels_;
   Grid grid_;
   PixelTiles<float> tiles_;
+  GridPieces pieces_;
   size_t thread_bytes_ = 0;
   std::string name_, form_;
 };

@@ -74,20 +74,21 @@ class DirectInt8Conv : public Int8Conv {
     return thread_bytes_ * grid_.pixels * grid_.panels;
   }
 
+  int64_t pieces(int thread) const override { return pieces_.count(thread); }
+
   void Run(const Int8ConvArgs& args, int thread) const override {
     Scratch scratch(args.scratch + thread * thread_bytes_);
     const auto work = tiles_.Carve(scratch);
-    const Range pixels = Share(tiles_.pixels(), thread % grid_.pixels, grid_.pixels);
-    const Range panels = Share(static_cast<int64_t>(panels_.vectors.size()),
-                               thread / grid_.pixels, grid_.panels);
-    const int64_t count = pixels.end - pixels.begin;
-    const int64_t blocks = (count + tiles_.block() - 1) / tiles_.block();
-    for (int64_t b = 0; b < blocks; ++b) {
-      const Range block = Share(count, b, blocks);
-      const int64_t tiles = tiles_.Describe(
-          args.src, {pixels.begin + block.begin, pixels.begin + block.end}, work);
-      RunBlock(args, work, tiles, panels);
-    }
+    Range described;
+    int64_t tiles = 0;
+    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+      const GridPieces::Piece piece = pieces_.At(owner, index);
+      if (piece.positions != described) {
+        tiles = tiles_.Describe(args.src, piece.positions, work);
+        described = piece.positions;
+      }
+      RunPanels(args, work, tiles, piece.panels);
+    });
   }
 
  private:
@@ -100,7 +101,11 @@ class DirectInt8Conv : public Int8Conv {
         grid_(plan.grid),
         tiles_(shape.conv, plan.panels.rows, plan.block, kFour,
                static_cast<uint8_t>(shape.input.zero_point),
-               /*skip_padding=*/shape.input.zero_point == 0) {
+               /*skip_padding=*/shape.input.zero_point == 0),
+        pieces_(grid_, tiles_.pixels(), plan.block,
+                static_cast<int64_t>(panels_.vectors.size()),
+                static_cast<double>(tiles_.units() * panels_.vectors.front() *
+                                    panels_.lanes)) {
     Scratch scratch(nullptr);
     tiles_.Carve(scratch);
     thread_bytes_ = scratch.bytes();
@@ -125,8 +130,8 @@ class DirectInt8Conv : public Int8Conv {
     return {start, scale, scale + width, reinterpret_cast<int8_t*>(scale + 2 * width)};
   }
 
-  void RunBlock(const Int8ConvArgs& args, const Tiles::Work& work, int64_t tiles,
-                Range panels) const {
+  void RunPanels(const Int8ConvArgs& args, const Tiles::Work& work, int64_t tiles,
+                 Range panels) const {
     const int64_t k = tiles_.units();
     const Packed packed = PackedAt(const_cast<std::byte*>(args.weights));
     const int8_t* weights = packed.weights;
@@ -170,6 +175,7 @@ class DirectInt8Conv : public Int8Conv {
   Panels panels_;
   Grid grid_;
   Tiles tiles_;
+  GridPieces pieces_;
   size_t thread_bytes_ = 0;
   std::string name_, form_;
 };

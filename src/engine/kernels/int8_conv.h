@@ -32,6 +32,7 @@ struct Int8ConvArgs {
   float* floats = nullptr;             // may be the residual itself
   uint8_t* bytes = nullptr;
   std::byte* scratch = nullptr;  // scratch_bytes(), aligned to 64
+  WorkQueue* queue = nullptr;    // filled with pieces(); null: to each its share
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
 };
@@ -49,6 +50,7 @@ class Int8Conv {
   virtual void Pack(std::span<const int8_t> weights, std::span<const float> scales,
                     std::span<const float> bias, std::span<std::byte> packed) const = 0;
   virtual size_t scratch_bytes() const = 0;  // of all threads
+  virtual int64_t pieces(int /*thread*/) const { return 0; }
   virtual void Run(const Int8ConvArgs& args, int thread) const = 0;
 };
 

@@ -124,26 +124,28 @@ class Int8ConvTest : public testing::Test {
     conv->Pack(data.weights, data.scales, data.bias, packed);
     const int64_t pixels = s.batch * s.dst_h * s.dst_w;
     constexpr uint8_t kUntouchedByte = 77;
-    std::vector<float> floats(pixels * s.dst_pitch, kUntouched);
-    std::vector<uint8_t> bytes(pixels * s.dst_pitch, kUntouchedByte);
-    RunAll(*conv,
-           Int8ConvArgs{.src = data.src.data(),
-                        .weights = packed.data(),
-                        .residual = c.residual ? data.residual.data() : nullptr,
-                        .floats = floats.data(),
-                        .bytes = bytes.data(),
-                        .low = c.low,
-                        .high = c.high},
-           threads);
-    for (int64_t p = 0; p < pixels; ++p) {
-      for (int64_t o = 0; o < s.dst_pitch; ++o) {
-        const int64_t at = p * s.dst_pitch + o;
-        const bool inside = o < s.dst_c;
-        const float value = inside ? want[p * s.dst_c + o] : 0;
-        ASSERT_EQ(floats[at], inside && c.floats ? value : kUntouched)
-            << conv->name() << ": pixel " << p << ", channel " << o;
-        ASSERT_EQ(bytes[at], inside && c.bytes ? Quantize(value, c.to) : kUntouchedByte)
-            << conv->name() << ": pixel " << p << ", channel " << o << ": " << value;
+    for (const bool stolen : {false, true}) {
+      std::vector<float> floats(pixels * s.dst_pitch, kUntouched);
+      std::vector<uint8_t> bytes(pixels * s.dst_pitch, kUntouchedByte);
+      RunAll(*conv,
+             Int8ConvArgs{.src = data.src.data(),
+                          .weights = packed.data(),
+                          .residual = c.residual ? data.residual.data() : nullptr,
+                          .floats = floats.data(),
+                          .bytes = bytes.data(),
+                          .low = c.low,
+                          .high = c.high},
+             threads, stolen);
+      for (int64_t p = 0; p < pixels; ++p) {
+        for (int64_t o = 0; o < s.dst_pitch; ++o) {
+          const int64_t at = p * s.dst_pitch + o;
+          const bool inside = o < s.dst_c;
+          const float value = inside ? want[p * s.dst_c + o] : 0;
+          ASSERT_EQ(floats[at], inside && c.floats ? value : kUntouched)
+              << conv->name() << ": pixel " << p << ", channel " << o;
+          ASSERT_EQ(bytes[at], inside && c.bytes ? Quantize(value, c.to) : kUntouchedByte)
+              << conv->name() << ": pixel " << p << ", channel " << o << ": " << value;
+        }
       }
     }
   }

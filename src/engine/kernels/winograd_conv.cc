@@ -68,7 +68,9 @@ class WinogradConv : public Conv {
         domain_(DomainOf(shape, variant_)),
         block_(tiling.block),
         panels_(tiling.panels),
-        grid_(tiling.grid) {
+        grid_(tiling.grid),
+        pieces_(grid_, domain_.tiles, block_,
+                static_cast<int64_t>(panels_.vectors.size())) {
     zeros_.assign(std::max(shape.src_c, panels_.width()), 0.0f);
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("{} {}", variant_.name, table.name);
@@ -110,37 +112,27 @@ class WinogradConv : public Conv {
     return thread_bytes_ * grid_.pixels * grid_.panels;
   }
 
+  int64_t pieces(int thread) const override { return pieces_.count(thread); }
+
   void Run(const ConvArgs& args, int thread) const override {
-    Work work = Carve(args.scratch + thread * thread_bytes_);
-    const Range panels = Share(static_cast<int64_t>(panels_.vectors.size()),
-                               thread / grid_.pixels, grid_.panels);
-    int64_t channel = 0;
-    Slice slice;
-    for (int64_t p = 0; p < panels.end; ++p) {
-      if (p == panels.begin) slice.first = channel;
-      channel += int64_t{panels_.vectors[p]} * panels_.lanes;
-    }
-    slice.panels = panels;
-    slice.count = std::min(channel, shape_.dst_c) - slice.first;
-    if (panels.begin == panels.end) return;
+    const Work work = Carve(args.scratch + thread * thread_bytes_);
     // Where the transformed tiles lie does not change from block to block.
     for (int64_t i = 0; i < domain_.points * block_; ++i) {
       work.src[i] = work.image + i * shape_.src_c;
       work.dst[i] = work.sums + i * panels_.width();
     }
-    const Range tiles = Share(domain_.tiles, thread % grid_.pixels, grid_.pixels);
-    const int64_t count = tiles.end - tiles.begin;
-    const int64_t blocks = (count + block_ - 1) / block_;
-    for (int64_t b = 0; b < blocks; ++b) {
-      const Range block = Share(count, b, blocks);
-      const int64_t first = tiles.begin + block.begin, size = block.end - block.begin;
+    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+      const GridPieces::Piece piece = pieces_.At(owner, index);
+      const Slice slice = SliceOf(piece.panels);
+      const int64_t first = piece.positions.begin, size = piece.positions.end - first;
       for (int64_t i = 0; i < size; ++i) TransformInput(args, work, first + i, i);
-      for (int point = 0; point < domain_.points; ++point)
+      for (int point = 0; point < domain_.points; ++point) {
         Multiply(args, work, point, size, slice);
+      }
       for (int64_t i = 0; i < size; ++i) {
         TransformOutput(args, work, first + i, i, slice);
       }
-    }
+    });
   }
 
  private:
@@ -151,10 +143,21 @@ class WinogradConv : public Conv {
     float** dst;
     size_t bytes;
   };
-  struct Slice {  // the output channels of a thread
+  struct Slice {
     Range panels;
-    int64_t first = 0, count = 0;
+    int64_t first = 0, count = 0;  // their output channels
   };
+
+  Slice SliceOf(Range panels) const {
+    Slice slice{.panels = panels};
+    int64_t channel = 0;
+    for (int64_t p = 0; p < panels.end; ++p) {
+      if (p == panels.begin) slice.first = channel;
+      channel += int64_t{panels_.vectors[p]} * panels_.lanes;
+    }
+    slice.count = std::min(channel, shape_.dst_c) - slice.first;
+    return slice;
+  }
 
   Work Carve(std::byte* memory) const {
     Scratch scratch(memory);
@@ -270,6 +273,7 @@ class WinogradConv : public Conv {
   int64_t block_ = 0;
   Panels panels_;
   Grid grid_;
+  GridPieces pieces_;
   size_t thread_bytes_ = 0;
   std::vector<float> zeros_;
   std::string name_, form_;

@@ -53,7 +53,7 @@ class Int8ConvKernel : public Kernel {
     if (views_.bytes) {
       conv_args.bytes = At<uint8_t>(args.outputs[output], views_.bytes->offset);
     }
-    args.threads->Run([&](int thread) { conv_->Run(conv_args, thread); });
+    RunOnThreads(*conv_, conv_args, *args.threads);
     return absl::OkStatus();
   }
 

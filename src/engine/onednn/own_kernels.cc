@@ -45,7 +45,7 @@ class ConvKernel : public Kernel {
         .scratch = static_cast<std::byte*>(args.scratch),
         .low = bounds_.low,
         .high = bounds_.high};
-    args.threads->Run([&](int thread) { conv_->Run(conv_args, thread); });
+    RunOnThreads(*conv_, conv_args, *args.threads);
     return absl::OkStatus();
   }
 

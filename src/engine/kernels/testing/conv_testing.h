@@ -169,11 +169,19 @@ inline double Error(const ConvShape& s, std::span<const float> got,
   return worst / std::sqrt(squares / static_cast<double>(sums.size()));
 }
 
-// All threads' shares, the last thread's first.
+// All threads' shares, the last thread's first. `stolen`: in pieces, all of which the
+// last thread takes.
 template <typename Kernel, typename Args>
-void RunAll(const Kernel& kernel, Args args, int threads) {
+void RunAll(const Kernel& kernel, Args args, int threads, bool stolen = false) {
   AlignedBytes scratch(kernel.scratch_bytes());
   args.scratch = scratch.get();
+  WorkQueue queue(threads);
+  if constexpr (requires { args.queue; }) {
+    if (stolen) args.queue = &queue;
+    for (int thread = 0; thread < threads; ++thread) {
+      queue.Fill(thread, kernel.pieces(thread));
+    }
+  }
   for (int thread = threads - 1; thread >= 0; --thread) kernel.Run(args, thread);
 }
 

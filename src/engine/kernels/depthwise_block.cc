@@ -75,6 +75,7 @@ class Block : public DepthwiseBlock {
     if (shape.project) {
       project_.emplace(dw_.src_c, 1, shape.project->dst_c, lines_ * dw_.dst_w, 1, table);
     }
+    pieces_.emplace(MakePieces());
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("{}depthwise{} {} lines {}", expand_ ? "1x1+" : "",
                         project_ ? "+1x1" : "", lines_, table.name);
@@ -108,27 +109,22 @@ class Block : public DepthwiseBlock {
 
   size_t scratch_bytes() const override { return thread_bytes_ * by_lines_ * by_panels_; }
 
+  int64_t pieces(int thread) const override { return pieces_->count(thread); }
+
   void Run(const DepthwiseBlockArgs& args, int thread) const override {
     const Work work = Carve(args.scratch + thread * thread_bytes_);
-    const int64_t all = dw_.batch * dw_.dst_h;
-    const Range share = Share(all, thread % by_lines_, by_lines_);
-    Range panels{0, expand_ ? expand_->count() : 0};
-    if (by_channels_) panels = Share(panels.end, thread / by_lines_, by_panels_);
-    for (int64_t line = share.begin; line < share.end;) {
-      const int64_t image = line / dw_.dst_h, row = line % dw_.dst_h;
-      const Range rows{row, std::min(dw_.dst_h, row + share.end - line)};
-      if (!by_channels_) {
-        RunImage(args, work, image, rows, {panels, 0, channels_});
-      } else {
-        const int64_t groups = (panels.end - panels.begin + group_ - 1) / group_;
-        for (int64_t g = 0; g < groups; ++g) {
-          const Range part = Share(panels.end - panels.begin, g, groups);
-          RunImage(args, work, image, rows,
-                   GroupOf({panels.begin + part.begin, panels.begin + part.end}));
-        }
+    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+      const auto [lines, panels] = pieces_->At(owner, index);
+      const Group group = by_channels_
+                              ? GroupOf(panels)
+                              : Group{{0, expand_ ? expand_->count() : 0}, 0, channels_};
+      for (int64_t line = lines.begin; line < lines.end;) {
+        const int64_t row = line % dw_.dst_h;
+        const Range rows{row, std::min(dw_.dst_h, row + lines.end - line)};
+        RunImage(args, work, line / dw_.dst_h, rows, group);
+        line += rows.end - rows.begin;
       }
-      line += rows.end - rows.begin;
-    }
+    });
   }
 
  private:
@@ -146,6 +142,22 @@ class Block : public DepthwiseBlock {
     const float* project;
     size_t floats;
   };
+
+  GridPieces MakePieces() const {
+    const int64_t lines = dw_.batch * dw_.dst_h;
+    if (by_channels_) {
+      const int64_t panels = expand_->count();
+      const int64_t of_thread = (panels + by_panels_ - 1) / by_panels_;
+      return {{.pixels = by_lines_, .panels = by_panels_},
+              lines,
+              dw_.dst_h,
+              panels,
+              (of_thread + group_ - 1) / group_};
+    }
+    if (!expand_) return PiecesOfLines(lines, by_lines_, lines_);
+    // Pieces would compute lines of the image between, where they meet, twice.
+    return {{.pixels = by_lines_}, lines, lines};
+  }
 
   Parts PartsOf(const float* packed) const {
     const int64_t expand = expand_ ? expand_->packed_floats() : 0;
@@ -309,6 +321,7 @@ class Block : public DepthwiseBlock {
   int64_t group_ = 0;                 // panels that a thread computes at a time
   int64_t group_width_ = 0;           // channels of the widest group
   std::optional<StripProduct> expand_, project_;
+  std::optional<GridPieces> pieces_;
   size_t thread_bytes_ = 0;
   std::string name_, form_;
 };

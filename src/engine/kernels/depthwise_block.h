@@ -39,6 +39,7 @@ struct DepthwiseBlockArgs {
       nullptr;                   // of dst's shape, added before the last clamp; or null
   float* dst = nullptr;          // may be the residual itself, unless that is src
   std::byte* scratch = nullptr;  // scratch_bytes(), aligned to 64
+  WorkQueue* queue = nullptr;    // filled with pieces(); null: to each its share
   Bounds expand, depthwise, project;
 };
 
@@ -57,6 +58,7 @@ class DepthwiseBlock {
   virtual void Pack(const LayerWeights& expand, const LayerWeights& depthwise,
                     const LayerWeights& project, std::span<float> packed) const = 0;
   virtual size_t scratch_bytes() const = 0;  // of all threads
+  virtual int64_t pieces(int thread) const = 0;
   virtual void Run(const DepthwiseBlockArgs& args, int thread) const = 0;
 };
 

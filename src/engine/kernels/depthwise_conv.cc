@@ -18,6 +18,7 @@ class DepthwiseConv : public Conv {
       : shape_(shape),
         line_(shape, table),
         threads_(threads),
+        pieces_(PiecesOfLines(shape.batch * shape.dst_h, threads)),
         taps_(shape.kernel_h * shape.kernel_w),
         name_(fmt::format("depthwise {}", table.name)) {
     Scratch scratch(nullptr);
@@ -38,10 +39,19 @@ class DepthwiseConv : public Conv {
 
   size_t scratch_bytes() const override { return thread_bytes_ * threads_; }
 
+  int64_t pieces(int thread) const override { return pieces_.count(thread); }
+
   void Run(const ConvArgs& args, int thread) const override {
     Scratch scratch(args.scratch + thread * thread_bytes_);
     const DepthwiseLine::Work work = line_.Carve(scratch);
-    const Range lines = Share(shape_.batch * shape_.dst_h, thread, threads_);
+    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+      RunLines(args, work, pieces_.At(owner, index).positions);
+    });
+  }
+
+ private:
+  void RunLines(const ConvArgs& args, const DepthwiseLine::Work& work,
+                Range lines) const {
     for (int64_t line = lines.begin; line < lines.end; ++line) {
       const int64_t image = line / shape_.dst_h, row = line % shape_.dst_h;
       for (int64_t ky = 0; ky < shape_.kernel_h; ++ky) {
@@ -69,10 +79,10 @@ class DepthwiseConv : public Conv {
     }
   }
 
- private:
   ConvShape shape_;
   DepthwiseLine line_;
   int threads_;
+  GridPieces pieces_;
   int64_t taps_;
   size_t thread_bytes_ = 0;
   std::string name_;

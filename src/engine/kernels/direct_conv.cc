@@ -24,10 +24,11 @@ class DirectConv : public Conv {
         grid_(tiling.grid),
         tiles_(shape, panels_.rows, tiling.block, /*unit=*/1, /*padding=*/0.0f,
                /*skip_padding=*/true),
-        pieces_(grid_, tiles_.pixels(), tiling.block,
-                static_cast<int64_t>(panels_.vectors.size()),
-                static_cast<double>(tiles_.units() * panels_.vectors.front() *
-                                    panels_.lanes)) {
+        pieces_(
+            PiecesOfPanels(grid_, tiles_.pixels(), tiling.block,
+                           static_cast<int64_t>(panels_.vectors.size()),
+                           static_cast<double>(tiles_.units() * panels_.vectors.front() *
+                                               panels_.lanes))) {
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("direct {}x{} {}", panels_.rows,
                         panels_.vectors.front() * panels_.lanes, table.name);

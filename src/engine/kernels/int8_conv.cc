@@ -102,10 +102,11 @@ class DirectInt8Conv : public Int8Conv {
         tiles_(shape.conv, plan.panels.rows, plan.block, kFour,
                static_cast<uint8_t>(shape.input.zero_point),
                /*skip_padding=*/shape.input.zero_point == 0),
-        pieces_(grid_, tiles_.pixels(), plan.block,
-                static_cast<int64_t>(panels_.vectors.size()),
-                static_cast<double>(tiles_.units() * panels_.vectors.front() *
-                                    panels_.lanes)) {
+        pieces_(
+            PiecesOfPanels(grid_, tiles_.pixels(), plan.block,
+                           static_cast<int64_t>(panels_.vectors.size()),
+                           static_cast<double>(tiles_.units() * panels_.vectors.front() *
+                                               panels_.lanes))) {
     Scratch scratch(nullptr);
     tiles_.Carve(scratch);
     thread_bytes_ = scratch.bytes();

@@ -22,6 +22,7 @@ class DepthwiseInt8Conv : public Int8Conv {
       : shape_(shape),
         table_(table),
         threads_(threads),
+        pieces_(PiecesOfLines(shape.conv.batch * shape.conv.dst_h, threads)),
         taps_(shape.conv.kernel_h * shape.conv.kernel_w),
         fours_((taps_ + kFour - 1) / kFour),
         name_(fmt::format("int8 depthwise {}", table.name)),
@@ -33,10 +34,10 @@ class DepthwiseInt8Conv : public Int8Conv {
     inside_ = PixelsInside(s);
     // What the pixels of one call read stays in the nearest cache.
     constexpr int64_t kNearestCache = 16 << 10;
-    piece_ = std::clamp<int64_t>(kNearestCache / (s.kernel_h * s.stride_w * s.src_pitch),
-                                 4, 64);
+    call_pixels_ = std::clamp<int64_t>(
+        kNearestCache / (s.kernel_h * s.stride_w * s.src_pitch), 4, 64);
     // Where a tap is outside for all pixels of a call.
-    padding_.assign((piece_ - 1) * s.stride_w * s.src_pitch + channels_,
+    padding_.assign((call_pixels_ - 1) * s.stride_w * s.src_pitch + channels_,
                     static_cast<uint8_t>(shape.input.zero_point));
     Scratch scratch(nullptr);
     scratch.Take<const uint8_t*>(fours_ * kFour);
@@ -75,6 +76,8 @@ class DepthwiseInt8Conv : public Int8Conv {
 
   size_t scratch_bytes() const override { return thread_bytes_ * threads_; }
 
+  int64_t pieces(int thread) const override { return pieces_.count(thread); }
+
   void Run(const Int8ConvArgs& args, int thread) const override {
     const ConvShape& s = shape_.conv;
     Scratch scratch(args.scratch + thread * thread_bytes_);
@@ -91,26 +94,34 @@ class DepthwiseInt8Conv : public Int8Conv {
         .bias = scale + channels_,
         .output = OutputOf(shape_, args),
         .channels = static_cast<int>(s.src_c)};
-    const Range lines = Share(s.batch * s.dst_h, thread, threads_);
-    for (int64_t line = lines.begin; line < lines.end; ++line) {
-      const auto run = [&](Range pixels) {
-        PointToTaps(args, line, pixels.begin, src);
-        call.pixel = line * s.dst_w + pixels.begin;
-        call.pixels = static_cast<int>(pixels.end - pixels.begin);
-        table_.depthwise(call);
-      };
-      for (int64_t x = 0; x < inside_.begin; ++x) run({x, x + 1});
-      const int64_t count = inside_.end - inside_.begin;
-      const int64_t pieces = (count + piece_ - 1) / piece_;
-      for (int64_t piece = 0; piece < pieces; ++piece) {
-        const Range share = Share(count, piece, pieces);
-        run({inside_.begin + share.begin, inside_.begin + share.end});
+    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+      const Range lines = pieces_.At(owner, index).positions;
+      for (int64_t line = lines.begin; line < lines.end; ++line) {
+        RunLine(args, line, src, call);
       }
-      for (int64_t x = inside_.end; x < s.dst_w; ++x) run({x, x + 1});
-    }
+    });
   }
 
  private:
+  void RunLine(const Int8ConvArgs& args, int64_t line, const uint8_t** src,
+               Int8DepthwiseArgs& call) const {
+    const ConvShape& s = shape_.conv;
+    const auto run = [&](Range pixels) {
+      PointToTaps(args, line, pixels.begin, src);
+      call.pixel = line * s.dst_w + pixels.begin;
+      call.pixels = static_cast<int>(pixels.end - pixels.begin);
+      table_.depthwise(call);
+    };
+    for (int64_t x = 0; x < inside_.begin; ++x) run({x, x + 1});
+    const int64_t count = inside_.end - inside_.begin;
+    const int64_t calls = (count + call_pixels_ - 1) / call_pixels_;
+    for (int64_t i = 0; i < calls; ++i) {
+      const Range share = Share(count, i, calls);
+      run({inside_.begin + share.begin, inside_.begin + share.end});
+    }
+    for (int64_t x = inside_.end; x < s.dst_w; ++x) run({x, x + 1});
+  }
+
   // The taps of pixel x of a line; what is behind the last one has no weights.
   void PointToTaps(const Int8ConvArgs& args, int64_t line, int64_t x,
                    const uint8_t** src) const {
@@ -131,10 +142,11 @@ class DepthwiseInt8Conv : public Int8Conv {
   Int8Shape shape_;
   const Int8Table& table_;
   int threads_;
+  GridPieces pieces_;
   int64_t taps_, fours_;
-  int64_t channels_;  // of whole groups
-  Range inside_;      // pixels of a line all of whose taps are inside the image
-  int64_t piece_;     // pixels of a call
+  int64_t channels_;     // of whole groups
+  Range inside_;         // pixels of a line all of whose taps are inside the image
+  int64_t call_pixels_;  // pixels of a call
   std::vector<uint8_t> padding_;
   size_t thread_bytes_ = 0;
   std::string name_, form_;

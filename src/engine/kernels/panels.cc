@@ -87,48 +87,6 @@ int64_t Panels::width() const {
   return sum;
 }
 
-GridPieces::GridPieces(const Grid& grid, int64_t positions, int64_t block, int64_t panels,
-                       double panel_work)
-    : GridPieces(grid, positions, block, panels) {
-  // As many pieces as make threads end together, but each a good deal longer than taking
-  // it is.
-  constexpr int64_t kPieces = 16;
-  constexpr double kLeastWork = 100e3;
-  const Cell cell = CellOf(0);
-  const double work = panel_work * static_cast<double>(block * cell.panels.end);
-  most_groups_ = std::clamp<int64_t>(
-      static_cast<int64_t>(work / kLeastWork), 1,
-      cell.blocks > 0 ? (kPieces + cell.blocks - 1) / cell.blocks : 1);
-}
-
-GridPieces::GridPieces(const Grid& grid, int64_t positions, int64_t block, int64_t panels)
-    : grid_(grid), positions_(positions), block_(block), panels_(panels) {}
-
-GridPieces::Cell GridPieces::CellOf(int thread) const {
-  Cell cell;
-  cell.positions = Share(positions_, thread % grid_.pixels, grid_.pixels);
-  cell.panels = Share(panels_, thread / grid_.pixels, grid_.panels);
-  const int64_t positions = cell.positions.end - cell.positions.begin;
-  cell.blocks = (positions + block_ - 1) / block_;
-  cell.groups = std::min(most_groups_, cell.panels.end - cell.panels.begin);
-  return cell;
-}
-
-int64_t GridPieces::count(int thread) const {
-  const Cell cell = CellOf(thread);
-  return cell.blocks * cell.groups;
-}
-
-GridPieces::Piece GridPieces::At(int thread, int64_t index) const {
-  const Cell cell = CellOf(thread);
-  const auto part = [](const Range& range, int64_t i, int64_t parts) {
-    const Range share = Share(range.end - range.begin, i, parts);
-    return Range{range.begin + share.begin, range.begin + share.end};
-  };
-  return {.positions = part(cell.positions, index / cell.groups, cell.blocks),
-          .panels = part(cell.panels, index % cell.groups, cell.groups)};
-}
-
 std::string Tiling::ToString() const {
   return fmt::format("{}x{} {}x{} block {}", panels.rows,
                      panels.vectors.front() * panels.lanes, grid.pixels, grid.panels,

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/kernels/grid_pieces.h"
 #include "engine/kernels/kernel_table.h"
-#include "engine/kernels/range.h"
 
 namespace oriel::engine::kernels {
 
@@ -17,41 +17,6 @@ struct Panels {
   int lanes = 8;
 
   int64_t width() const;  // of all panels, in floats; at least the channels
-};
-
-// Threads in a grid: each has a share of the pixels and a share of the panels.
-struct Grid {
-  int pixels = 1, panels = 1;
-};
-
-// The grid's work cut into pieces: blocks of positions, and of each block groups of
-// panels, block after block.
-class GridPieces {
- public:
-  // positions: of all threads; block: of a piece, at most; panels: of all threads;
-  // panel_work: multiply-adds of a position with a panel.
-  GridPieces(const Grid& grid, int64_t positions, int64_t block, int64_t panels,
-             double panel_work);
-  // With all panels of a thread in each piece.
-  GridPieces(const Grid& grid, int64_t positions, int64_t block, int64_t panels);
-
-  int64_t count(int thread) const;
-
-  struct Piece {
-    Range positions, panels;
-  };
-  Piece At(int thread, int64_t index) const;
-
- private:
-  struct Cell {
-    Range positions, panels;
-    int64_t blocks, groups;
-  };
-  Cell CellOf(int thread) const;
-
-  Grid grid_;
-  int64_t positions_, block_, panels_;
-  int64_t most_groups_ = 1;
 };
 
 // What a convolution multiplies: [positions, k] by [k, channels]. Direct sums do it once

@@ -21,6 +21,7 @@ class StemConv : public Conv {
   StemConv(const ConvShape& shape, int threads, const KernelTable& table)
       : shape_(shape),
         threads_(threads),
+        pieces_(PiecesOfLines(shape.batch * shape.dst_h, threads)),
         ring_((shape.kernel_h - 1) * shape.dilation_h + 1),
         width_((shape.dst_w - 1) * shape.stride_w + shape.kernel_w),
         product_(shape.kernel_h * shape.kernel_w * shape.src_c,
@@ -44,11 +45,25 @@ class StemConv : public Conv {
 
   size_t scratch_bytes() const override { return thread_bytes_ * threads_; }
 
+  int64_t pieces(int thread) const override { return pieces_.count(thread); }
+
   void Run(const ConvArgs& args, int thread) const override {
     const Work work = Carve(args.scratch + thread * thread_bytes_);
     // What the columns of padding and the line outside hold stays zero.
     std::fill_n(work.ring, (ring_ + 1) * line_floats(), 0.0f);
-    const Range lines = Share(shape_.batch * shape_.dst_h, thread, threads_);
+    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+      RunLines(args, work, pieces_.At(owner, index).positions);
+    });
+  }
+
+ private:
+  struct Work {
+    float* ring;  // [line % ring_][width_][src_c], and a line of zeros
+    const float** rows;
+    size_t bytes;
+  };
+
+  void RunLines(const ConvArgs& args, const Work& work, Range lines) const {
     int64_t image = -1, copied = 0;  // lines of the image are in the ring up to here
     for (int64_t line = lines.begin; line < lines.end; ++line) {
       if (line / shape_.dst_h != image) {
@@ -64,13 +79,6 @@ class StemConv : public Conv {
       RunLine(args, line, top, work);
     }
   }
-
- private:
-  struct Work {
-    float* ring;  // [line % ring_][width_][src_c], and a line of zeros
-    const float** rows;
-    size_t bytes;
-  };
 
   int64_t line_floats() const { return width_ * shape_.src_c; }
 
@@ -117,6 +125,7 @@ class StemConv : public Conv {
 
   ConvShape shape_;
   int threads_;
+  GridPieces pieces_;
   int64_t ring_;   // lines
   int64_t width_;  // columns that a line of results reads, with padding
   StripProduct product_;

@@ -48,7 +48,7 @@ class DepthwiseBlockKernel : public Kernel {
     if (residual_) block_args.residual = At<const float>(args.inputs[2], *residual_);
     block_args.dst = At<float>(args.outputs[0], dst_);
     block_args.scratch = static_cast<std::byte*>(args.scratch);
-    args.threads->Run([&](int thread) { block_->Run(block_args, thread); });
+    RunOnThreads(*block_, block_args, *args.threads);
     return absl::OkStatus();
   }
 

@@ -5,32 +5,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 #include "base/testing.h"
 #include "engine/kernels/kernel_table.h"
 #include "engine/testing/graph_builder.h"
+#include "engine/testing/random.h"
 #include "engine/testing/run_graph.h"
 
 namespace oriel::engine {
 namespace {
 
 using testing::GraphBuilder;
+using testing::Random;
 
-class Blocks {
+class Blocks : public Random {
  public:
-  explicit Blocks(uint32_t seed) : generator_(seed) {}
-
-  int Int(int least, int most) {
-    return std::uniform_int_distribution<int>(least, most)(generator_);
-  }
-
-  Tensor Floats(const Shape& shape) {
-    Tensor tensor(DType::kFloat32, shape);
-    std::uniform_real_distribution<float> values(-1, 1);
-    for (float& v : tensor.mutable_data<float>()) v = values(generator_);
-    return tensor;
-  }
+  using Random::Random;
 
   GraphBuilder& graph() { return graph_; }
 
@@ -48,7 +38,6 @@ class Blocks {
   }
 
  private:
-  std::mt19937 generator_;
   GraphBuilder graph_;
 };
 

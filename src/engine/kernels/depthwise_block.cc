@@ -82,8 +82,7 @@ class Block : public DepthwiseBlock {
     form_ = fmt::format("block{}", table.lanes);
     for (const auto* layer : {&expand_, &project_}) {
       form_ += ";";
-      if (!*layer) continue;
-      for (const int v : (*layer)->panels().vectors) form_ += fmt::format(",{}", v);
+      if (*layer) form_ += (*layer)->panels().Form();
     }
   }
 

@@ -25,15 +25,13 @@ class DirectConv : public Conv {
         tiles_(shape, panels_.rows, tiling.block, /*unit=*/1, /*padding=*/0.0f,
                /*skip_padding=*/true),
         pieces_(
-            PiecesOfPanels(grid_, tiles_.pixels(), tiling.block,
-                           static_cast<int64_t>(panels_.vectors.size()),
+            PiecesOfPanels(grid_, tiles_.pixels(), tiling.block, panels_.count(),
                            static_cast<double>(tiles_.units() * panels_.vectors.front() *
                                                panels_.lanes))) {
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("direct {}x{} {}", panels_.rows,
                         panels_.vectors.front() * panels_.lanes, table.name);
-    form_ = fmt::format("panels{}", table.lanes);
-    for (const int v : panels_.vectors) form_ += fmt::format(",{}", v);
+    form_ = "panels" + panels_.Form();
   }
 
   const char* name() const override { return name_.c_str(); }
@@ -48,9 +46,7 @@ class DirectConv : public Conv {
                packed.data() + panels_.width());
   }
 
-  size_t scratch_bytes() const override {
-    return thread_bytes_ * grid_.pixels * grid_.panels;
-  }
+  size_t scratch_bytes() const override { return thread_bytes_ * grid_.threads(); }
 
   int64_t pieces(int thread) const override { return pieces_.count(thread); }
 
@@ -116,7 +112,7 @@ class DirectConv : public Conv {
         tile_args.low = args.low;
         tile_args.high = args.high;
         // All tiles together fetch the next panel.
-        const bool last = p + 1 == static_cast<int64_t>(panels_.vectors.size());
+        const bool last = p + 1 == panels_.count();
         const auto* next =
             reinterpret_cast<const char*>(weights + (last ? 0 : k * width));
         tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);

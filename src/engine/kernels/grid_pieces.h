@@ -11,6 +11,8 @@ namespace oriel::engine::kernels {
 // of the panels of output channels.
 struct Grid {
   int pixels = 1, panels = 1;
+
+  int threads() const { return pixels * panels; }
 };
 
 // The share of each thread cut into blocks of positions, and these into groups of panels,

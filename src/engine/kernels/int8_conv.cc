@@ -70,9 +70,7 @@ class DirectInt8Conv : public Int8Conv {
     }
   }
 
-  size_t scratch_bytes() const override {
-    return thread_bytes_ * grid_.pixels * grid_.panels;
-  }
+  size_t scratch_bytes() const override { return thread_bytes_ * grid_.threads(); }
 
   int64_t pieces(int thread) const override { return pieces_.count(thread); }
 
@@ -103,8 +101,7 @@ class DirectInt8Conv : public Int8Conv {
                static_cast<uint8_t>(shape.input.zero_point),
                /*skip_padding=*/shape.input.zero_point == 0),
         pieces_(
-            PiecesOfPanels(grid_, tiles_.pixels(), plan.block,
-                           static_cast<int64_t>(panels_.vectors.size()),
+            PiecesOfPanels(grid_, tiles_.pixels(), plan.block, panels_.count(),
                            static_cast<double>(tiles_.units() * panels_.vectors.front() *
                                                panels_.lanes))) {
     Scratch scratch(nullptr);
@@ -113,9 +110,8 @@ class DirectInt8Conv : public Int8Conv {
     const int widest = *std::max_element(panels_.vectors.begin(), panels_.vectors.end());
     name_ = fmt::format("int8 direct {}x{} {}", panels_.rows, widest * panels_.lanes,
                         table.name);
-    form_ = fmt::format("int8 panels{}", table.lanes);
-    for (const int v : panels_.vectors) form_ += fmt::format(",{}", v);
-    form_ += fmt::format(" {} {}", shape.input.scale, shape.input.zero_point);
+    form_ = fmt::format("int8 panels{} {} {}", panels_.Form(), shape.input.scale,
+                        shape.input.zero_point);
   }
 
   // The parts of the packed bytes.
@@ -151,7 +147,7 @@ class DirectInt8Conv : public Int8Conv {
         tile_args.channels =
             static_cast<int>(std::min(width, shape_.conv.dst_c - channel));
         // All tiles together fetch the next panel.
-        const bool last = p + 1 == static_cast<int64_t>(panels_.vectors.size());
+        const bool last = p + 1 == panels_.count();
         const auto* next =
             reinterpret_cast<const char*>(weights + (last ? 0 : k * width * kFour));
         tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);

@@ -47,7 +47,7 @@ double Cycles(const Products& products, const Tiling& tiling, const TileSizes& s
   const double rows = in_block / tiles;
   const double low = std::floor(rows), part = rows - low;
   // Of all panels, the first thread in the grid has the widest.
-  const auto count = static_cast<int64_t>(panels.vectors.size());
+  const auto count = panels.count();
   const int64_t mine = (count + tiling.grid.panels - 1) / tiling.grid.panels;
   double step = 0;
   double vectors = 0;
@@ -85,6 +85,10 @@ int64_t Panels::width() const {
   int64_t sum = 0;
   for (const int v : vectors) sum += int64_t{v} * lanes;
   return sum;
+}
+
+std::string Panels::Form() const {
+  return fmt::format("{},{}", lanes, fmt::join(vectors, ","));
 }
 
 std::string Tiling::ToString() const {

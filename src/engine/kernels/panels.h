@@ -16,7 +16,9 @@ struct Panels {
   std::vector<int> vectors;  // of each panel, in the order of the channels
   int lanes = 8;
 
-  int64_t width() const;  // of all panels, in floats; at least the channels
+  int64_t count() const { return static_cast<int64_t>(vectors.size()); }
+  int64_t width() const;     // of all panels, in floats; at least the channels
+  std::string Form() const;  // what packed weights depend on: "8,3,2"
 };
 
 // What a convolution multiplies: [positions, k] by [k, channels]. Direct sums do it once

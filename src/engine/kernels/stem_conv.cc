@@ -27,8 +27,7 @@ class StemConv : public Conv {
         product_(shape.kernel_h * shape.kernel_w * shape.src_c,
                  static_cast<int>(shape.kernel_h), shape.dst_c, shape.dst_w, 1, table),
         name_(fmt::format("stem {}", table.name)),
-        form_(fmt::format("strips{}", table.lanes)) {
-    for (const int v : product_.panels().vectors) form_ += fmt::format(",{}", v);
+        form_("strips" + product_.panels().Form()) {
     thread_bytes_ = Carve(nullptr).bytes;
   }
 

@@ -19,7 +19,7 @@ class StripProduct {
                int panel_threads, const KernelTable& table);
 
   const Panels& panels() const { return panels_; }
-  int64_t count() const { return static_cast<int64_t>(panels_.vectors.size()); }
+  int64_t count() const { return panels_.count(); }
   // Of the panel, or, of the panel behind the last one, the width of all.
   int64_t first_channel(int64_t panel) const { return first_channels_[panel]; }
   int64_t packed_floats() const;

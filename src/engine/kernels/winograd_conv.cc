@@ -69,13 +69,11 @@ class WinogradConv : public Conv {
         block_(tiling.block),
         panels_(tiling.panels),
         grid_(tiling.grid),
-        pieces_(grid_, domain_.tiles, block_,
-                static_cast<int64_t>(panels_.vectors.size())) {
+        pieces_(grid_, domain_.tiles, block_, panels_.count()) {
     zeros_.assign(std::max(shape.src_c, panels_.width()), 0.0f);
     thread_bytes_ = Carve(nullptr).bytes;
     name_ = fmt::format("{} {}", variant_.name, table.name);
-    form_ = fmt::format("{} panels{}", variant_.name, table.lanes);
-    for (const int v : panels_.vectors) form_ += fmt::format(",{}", v);
+    form_ = fmt::format("{} panels{}", variant_.name, panels_.Form());
   }
 
   const char* name() const override { return name_.c_str(); }
@@ -108,9 +106,7 @@ class WinogradConv : public Conv {
     }
   }
 
-  size_t scratch_bytes() const override {
-    return thread_bytes_ * grid_.pixels * grid_.panels;
-  }
+  size_t scratch_bytes() const override { return thread_bytes_ * grid_.threads(); }
 
   int64_t pieces(int thread) const override { return pieces_.count(thread); }
 

@@ -10,8 +10,7 @@ using dnnl::memory;
 
 absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op) {
   const Shape& dst_shape = lowering.shape(op.outputs[0]);
-  if (lowering.own_kernels() != nullptr && dst_shape.rank() == 4 &&
-      op.attrs_as<ConcatAttrs>().axis == 3) {
+  if (lowering.own_kernels() != nullptr && lowering.IsConcatOfChannels(op)) {
     if (lowering.WantsBytes(op.outputs[0])) RETURN_IF_ERROR(lowering.ConcatBytes(op));
     if (!lowering.WantsFloats(op.outputs[0])) return true;
     const Located whole = lowering.ReserveConcat(op.outputs[0]);

@@ -198,18 +198,16 @@ class BlockFuser {
   }
 
  private:
-  // One that our own kernels compute.
+  // One of float32 that our own kernels compute.
   bool IsConv(const Op& op, bool depthwise) const {
-    const auto* attrs = dynamic_cast<const ConvAttrs*>(op.attrs.get());
-    if (attrs == nullptr || attrs->depthwise != depthwise || !BoundsOf(op.epilogue) ||
+    if (!IsOwnConv(ir_, op) || op.attrs_as<ConvAttrs>().depthwise != depthwise ||
         op.quantization != nullptr) {
       return false;
     }
     const Value &src = ir_.values[op.inputs[0]], &dst = ir_.values[op.outputs[0]];
     return ir_.values[op.inputs[1]].constant != nullptr && src.constant == nullptr &&
            src.dtype == DType::kFloat32 && src.shape.elements() > 0 &&
-           dst.shape.elements() > 0 &&
-           (depthwise ? src.shape.dim(3) == dst.shape.dim(3) : attrs->groups == 1);
+           dst.shape.elements() > 0;
   }
 
   bool IsPointwise(const Op& op) const {

@@ -63,32 +63,6 @@ class Int8ConvKernel : public Kernel {
   Bounds bounds_;
 };
 
-// Maxima over windows of bytes.
-class BytePoolKernel : public Kernel {
- public:
-  BytePoolKernel(const ConvShape& shape, const ImageView& src, const ImageView& dst,
-                 const kernels::Int8Table& table, int threads)
-      : pool_(kernels::MakeBytePool(shape, threads, table)),
-        src_(src.offset),
-        dst_(dst.offset) {}
-
-  std::string_view implementation() const override { return pool_->name(); }
-  size_t scratch_bytes() const override { return pool_->scratch_bytes(); }
-
-  absl::Status Run(const KernelArgs& args) const override {
-    const auto* const src = At<const uint8_t>(args.inputs[0], src_);
-    auto* const dst = At<uint8_t>(args.outputs[0], dst_);
-    args.threads->Run([&](int thread) {
-      pool_->Run(src, dst, static_cast<std::byte*>(args.scratch), thread);
-    });
-    return absl::OkStatus();
-  }
-
- private:
-  std::unique_ptr<const kernels::BytePool> pool_;
-  size_t src_, dst_;
-};
-
 absl::StatusOr<SlotId> AddWeights(Lowering& lowering, const Op& op, const Int8Conv& conv,
                                   bool transpose) {
   const Value& weights = lowering.value(op.inputs[1]);
@@ -197,10 +171,10 @@ absl::Status LowerBytePool(Lowering& lowering, const Op& op, const Window& windo
   ASSIGN_OR_RETURN(const ImageView src,
                    lowering.GetBytes(op.inputs[0], *lowering.value(dst_id).quantization));
   const ImageView dst = lowering.DefineBytes(dst_id);
-  lowering.AddKernel(op,
-                     std::make_shared<BytePoolKernel>(
-                         ShapeOf(src_shape, window, src_shape.dim(3), src, dst), src, dst,
-                         *lowering.int8_kernels(), lowering.threads()),
+  auto pool =
+      kernels::MakeBytePool(ShapeOf(src_shape, window, src_shape.dim(3), src, dst),
+                            lowering.threads(), *lowering.int8_kernels());
+  lowering.AddKernel(op, std::make_shared<PoolKernel<uint8_t>>(std::move(pool), src, dst),
                      {src.slot}, {dst.slot});
   return absl::OkStatus();
 }
@@ -217,10 +191,7 @@ bool HasInt8Kernel(const Ir& ir, const Op& op) {
   const Shape& src = ir.values[op.inputs[0]].shape;
   if (ir.values[op.outputs[0]].shape.elements() == 0 || src.elements() == 0) return false;
   if (op.quantization->input.max > table->max_activation) return false;
-  if (onednn::IsMatMul(op)) return true;
-  const auto& attrs = op.attrs_as<ConvAttrs>();
-  if (!attrs.depthwise) return attrs.groups == 1;
-  return src.dim(3) == ir.values[op.outputs[0]].shape.dim(3);
+  return onednn::IsMatMul(op) || onednn::IsOwnConv(ir, op);
 }
 
 }  // namespace oriel::engine

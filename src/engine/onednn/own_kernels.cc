@@ -56,29 +56,6 @@ class ConvKernel : public Kernel {
   Bounds bounds_;
 };
 
-class PoolKernel : public Kernel {
- public:
-  PoolKernel(std::unique_ptr<const kernels::Pool> pool, const ImageView& src,
-             const ImageView& dst)
-      : pool_(std::move(pool)), src_(src.offset), dst_(dst.offset) {}
-
-  std::string_view implementation() const override { return pool_->name(); }
-  size_t scratch_bytes() const override { return pool_->scratch_bytes(); }
-
-  absl::Status Run(const KernelArgs& args) const override {
-    const auto* src = At<const float>(args.inputs[0], src_);
-    auto* dst = At<float>(args.outputs[0], dst_);
-    args.threads->Run([&](int thread) {
-      pool_->Run(src, dst, static_cast<std::byte*>(args.scratch), thread);
-    });
-    return absl::OkStatus();
-  }
-
- private:
-  std::unique_ptr<const kernels::Pool> pool_;
-  size_t src_, dst_;
-};
-
 // The candidate that was measured to be fastest, else the one that ought to be.
 std::unique_ptr<const Conv> ChooseConv(const Lowering& lowering, const ConvShape& shape,
                                        bool residual, Choice& choice) {
@@ -172,26 +149,27 @@ ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels
           .dst_pitch = dst.pitch};
 }
 
+bool IsOwnConv(const Ir& ir, const Op& op) {
+  const auto* attrs = dynamic_cast<const ConvAttrs*>(op.attrs.get());
+  if (attrs == nullptr || !BoundsOf(op.epilogue)) return false;
+  if (!attrs->depthwise) return attrs->groups == 1;
+  return ir.values[op.inputs[0]].shape.dim(3) == ir.values[op.outputs[0]].shape.dim(3);
+}
+
 absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
+  if (lowering.own_kernels() == nullptr || !IsOwnConv(lowering.ir(), op)) return false;
   const auto& attrs = op.attrs_as<ConvAttrs>();
-  const std::optional<Bounds> bounds = BoundsOf(op.epilogue);
-  const Shape& src_shape = lowering.shape(op.inputs[0]);
-  const Shape& dst_shape = lowering.shape(op.outputs[0]);
-  const bool depthwise = attrs.depthwise && src_shape.dim(3) == dst_shape.dim(3);
-  if (lowering.own_kernels() == nullptr || !bounds || (attrs.depthwise && !depthwise) ||
-      (!attrs.depthwise && attrs.groups != 1)) {
-    return false;
-  }
   ASSIGN_OR_RETURN(const ImageView src, lowering.GetImage(op.inputs[0]));
   ASSIGN_OR_RETURN(const auto residual,
                    ResidualOf(op, [&](ValueId id) { return lowering.GetImage(id); }));
   const ImageView dst =
       lowering.DefineImage(op.outputs[0], residual ? &*residual : nullptr);
-  ConvShape shape = ShapeOf(src_shape, attrs.window, dst_shape.dim(3), src, dst);
+  ConvShape shape = ShapeOf(lowering.shape(op.inputs[0]), attrs.window,
+                            lowering.shape(op.outputs[0]).dim(3), src, dst);
   if (residual) shape.residual_pitch = residual->pitch;
   Choice choice;
   std::unique_ptr<const Conv> conv;
-  if (depthwise) {
+  if (attrs.depthwise) {
     conv = kernels::MakeDepthwiseConv(shape, lowering.threads(), *lowering.own_kernels());
   } else if (kernels::IsStem(shape)) {
     conv = kernels::MakeStemConv(shape, lowering.threads(), *lowering.own_kernels());
@@ -199,7 +177,7 @@ absl::StatusOr<bool> LowerOwnConv(Lowering& lowering, const Op& op) {
     conv = ChooseConv(lowering, shape, residual.has_value(), choice);
   }
   RETURN_IF_ERROR(AddConv(lowering, op, std::move(conv), /*transpose=*/false, src,
-                          residual, dst, *bounds));
+                          residual, dst, *BoundsOf(op.epilogue)));
   lowering.SetChoice(std::move(choice));
   return true;
 }
@@ -251,7 +229,7 @@ absl::StatusOr<bool> LowerOwnPool(Lowering& lowering, const Op& op, const Window
   const ConvShape shape = ShapeOf(src_shape, window, src_shape.dim(3), src, dst);
   lowering.AddKernel(
       op,
-      std::make_shared<PoolKernel>(
+      std::make_shared<PoolKernel<float>>(
           kernels::MakePool(shape, mean, lowering.threads(), *lowering.own_kernels()),
           src, dst),
       {src.slot}, {dst.slot});

@@ -9,6 +9,7 @@
 
 #include "engine/ir.h"
 #include "engine/kernels/conv.h"
+#include "engine/kernels/pool.h"
 #include "engine/onednn/lowering.h"
 #include "engine/ops/window.h"
 
@@ -33,6 +34,10 @@ void RunOnThreads(const ConvType& conv, Args args, ThreadPool& threads) {
 
 // The activations that are a clamp.
 std::optional<kernels::Bounds> BoundsOf(const Epilogue& epilogue);
+
+// Whether our own kernels compute this convolution: without groups or depthwise with one
+// output channel for each channel, and then an activation that is a clamp.
+bool IsOwnConv(const Ir& ir, const Op& op);
 
 // A convolution or pool of `src` that makes `channels` channels.
 kernels::ConvShape ShapeOf(const Shape& src_shape, const Window& window, int64_t channels,
@@ -66,5 +71,30 @@ inline bool EachHasCells(const Window& window) {
   };
   return has_cells(window.h) && has_cells(window.w);
 }
+
+// Of float32 or u8.
+template <typename T>
+class PoolKernel : public Kernel {
+ public:
+  PoolKernel(std::unique_ptr<const kernels::PoolOf<T>> pool, const ImageView& src,
+             const ImageView& dst)
+      : pool_(std::move(pool)), src_(src.offset), dst_(dst.offset) {}
+
+  std::string_view implementation() const override { return pool_->name(); }
+  size_t scratch_bytes() const override { return pool_->scratch_bytes(); }
+
+  absl::Status Run(const KernelArgs& args) const override {
+    const auto* const src = At<const T>(args.inputs[0], src_);
+    auto* const dst = At<T>(args.outputs[0], dst_);
+    args.threads->Run([&](int thread) {
+      pool_->Run(src, dst, static_cast<std::byte*>(args.scratch), thread);
+    });
+    return absl::OkStatus();
+  }
+
+ private:
+  std::unique_ptr<const kernels::PoolOf<T>> pool_;
+  size_t src_, dst_;  // offsets
+};
 
 }  // namespace oriel::engine::onednn

@@ -78,6 +78,8 @@ struct Context : ExecutionContext {
   std::vector<void*> args;  // of all steps, one after the other
   std::vector<ExternalArg> external;
   std::vector<std::unique_ptr<KernelState>> states;  // by step
+  // By step and thread: what the steps after it read first of their constants.
+  std::vector<const void*> next_reads;
 };
 
 class CompiledPlan : public Plan {
@@ -128,6 +130,7 @@ class CompiledPlan : public Plan {
       for (const SlotId id : step.outputs) AddArg(id, *context);
       context->states.push_back(step.kernel->NewState());
     }
+    FindNextReads(*context);
     return context;
   }
 
@@ -181,7 +184,8 @@ class CompiledPlan : public Plan {
           .outputs = args.subspan(next + step.inputs.size(), step.outputs.size()),
           .scratch = context.scratch.get(),
           .state = context.states[i].get(),
-          .threads = context.threads.get()};
+          .threads = context.threads.get(),
+          .next = &context.next_reads[i * threads_.own]};
       next += step.inputs.size() + step.outputs.size();
       const auto begin = times.empty() ? Clock::time_point() : Clock::now();
       const absl::Status status = step.kernel->Run(kernel_args);
@@ -189,6 +193,24 @@ class CompiledPlan : public Plan {
       if (!status.ok()) return Annotate(status, fmt::format("node '{}'", step.name));
     }
     return absl::OkStatus();
+  }
+
+  void FindNextReads(Context& context) const {
+    const auto threads = static_cast<size_t>(threads_.own);
+    context.next_reads.resize((program_.steps.size() + 1) * threads);
+    size_t end = context.args.size();  // of the step's
+    for (size_t i = program_.steps.size(); i-- > 1;) {
+      const Step& step = program_.steps[i];
+      const size_t begin = end - step.inputs.size() - step.outputs.size();
+      const std::span<void* const> inputs(&context.args[begin], step.inputs.size());
+      for (size_t thread = 0; thread < threads; ++thread) {
+        const void* const own = step.kernel->FirstRead(inputs, static_cast<int>(thread));
+        // Steps that read none are short: what comes after them is next.
+        context.next_reads[(i - 1) * threads + thread] =
+            own != nullptr ? own : context.next_reads[i * threads + thread];
+      }
+      end = begin;
+    }
   }
 
   void AddArg(SlotId id, Context& context) const {

@@ -42,6 +42,8 @@ struct ConvArgs {
   float* dst = nullptr;             // may be the residual itself
   std::byte* scratch = nullptr;     // scratch_bytes(), aligned to 64
   WorkQueue* queue = nullptr;       // filled with pieces(); null: to each its share
+  // By thread: what it reads after this, to be fetched ahead; or null.
+  const void* const* next = nullptr;
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
 };
@@ -58,6 +60,8 @@ class Conv {
   // From [kh,kw,C,out] (depthwise: [kh,kw,C]) and a bias [out] that may be empty.
   virtual void Pack(std::span<const float> weights, std::span<const float> bias,
                     std::span<float> packed) const = 0;
+  // Where in the packed weights a thread begins to read, in floats.
+  virtual int64_t first_read(int /*thread*/) const { return 0; }
   virtual size_t scratch_bytes() const = 0;  // of all threads
   // How many pieces the share of `thread` has; 0: it is only ever run as a whole.
   virtual int64_t pieces(int /*thread*/) const { return 0; }

@@ -54,14 +54,25 @@ class DirectConv : public Conv {
     const Work work = Carve(args.scratch + thread * thread_bytes_);
     Range described;
     int64_t tiles = 0;
-    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+    const void* const next = args.next != nullptr ? args.next[thread] : nullptr;
+    const int64_t own = pieces(thread);
+    ForPieces(args.queue, thread, own, [&](int owner, int64_t index) {
       const GridPieces::Piece piece = pieces_.At(owner, index);
       if (piece.positions != described) {
         tiles = DescribeBlock(args, work, piece.positions);
         described = piece.positions;
       }
-      RunPanels(args, work, tiles, piece.panels);
+      const void* then = next;
+      if (owner == thread && index + 1 < own) {
+        then = args.weights + WeightsAt(pieces_.At(owner, index + 1).panels.begin);
+      }
+      RunPanels(args, work, tiles, piece.panels, then);
     });
+  }
+
+  int64_t first_read(int thread) const override {
+    if (pieces(thread) == 0) return 0;
+    return WeightsAt(pieces_.At(thread, 0).panels.begin);
   }
 
  private:
@@ -95,42 +106,44 @@ class DirectConv : public Conv {
     return tiles;
   }
 
-  void RunPanels(const ConvArgs& args, const Work& work, int64_t tiles,
-                 Range panels) const {
-    int64_t channel = 0;
+  // Of a panel, in the packed weights: behind the biases of all.
+  int64_t WeightsAt(int64_t panel) const {
+    return panels_.width() + panels_.first_channel(panel) * tiles_.units();
+  }
+
+  // `then`: what the thread reads afterwards.
+  void RunPanels(const ConvArgs& args, const Work& work, int64_t tiles, Range panels,
+                 const void* then) const {
     const int64_t k = tiles_.units();
-    const float* weights = args.weights + panels_.width();
-    for (int64_t p = 0; p < panels.end; ++p) {
+    TileArgs tile_args;
+    tile_args.channel = panels_.first_channel(panels.begin);
+    tile_args.weights = args.weights + WeightsAt(panels.begin);
+    tile_args.low = args.low;
+    tile_args.high = args.high;
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
       const int vectors = panels_.vectors[p];
       const int64_t width = int64_t{vectors} * panels_.lanes;
-      if (p >= panels.begin) {
-        TileArgs tile_args;
-        tile_args.weights = weights;
-        tile_args.bias = args.weights + channel;
-        tile_args.channel = channel;
-        tile_args.channels = static_cast<int>(std::min(width, shape_.dst_c - channel));
-        tile_args.low = args.low;
-        tile_args.high = args.high;
-        // All tiles together fetch the next panel.
-        const bool last = p + 1 == panels_.count();
-        const auto* next =
-            reinterpret_cast<const char*>(weights + (last ? 0 : k * width));
-        tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);
-        for (int64_t t = 0; t < tiles; ++t) {
-          const auto& tile = work.tiles.tiles[t];
-          tile_args.src = work.tiles.src + tile.first_segment * panels_.rows;
-          tile_args.segments = work.tiles.segments + tile.first_segment;
-          tile_args.num_segments = tile.num_segments;
-          tile_args.dst = work.dst + tile.first_pixel;
-          tile_args.residual =
-              args.residual == nullptr ? nullptr : work.residual + tile.first_pixel;
-          tile_args.prefetch =
-              next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
-          table_.tile[vectors][tile.rows](tile_args);
-        }
+      tile_args.bias = args.weights + tile_args.channel;
+      tile_args.channels =
+          static_cast<int>(std::min(width, shape_.dst_c - tile_args.channel));
+      // All tiles together fetch the next panel.
+      const float* const behind = tile_args.weights + k * width;
+      const auto* const next =
+          static_cast<const char*>(p + 1 < panels.end ? behind : then);
+      tile_args.prefetch_stride = next == nullptr ? 0 : PrefetchStride(width, tiles);
+      for (int64_t t = 0; t < tiles; ++t) {
+        const auto& tile = work.tiles.tiles[t];
+        tile_args.src = work.tiles.src + tile.first_segment * panels_.rows;
+        tile_args.segments = work.tiles.segments + tile.first_segment;
+        tile_args.num_segments = tile.num_segments;
+        tile_args.dst = work.dst + tile.first_pixel;
+        tile_args.residual =
+            args.residual == nullptr ? nullptr : work.residual + tile.first_pixel;
+        tile_args.prefetch = next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
+        table_.tile[vectors][tile.rows](tile_args);
       }
-      channel += width;
-      weights += k * width;
+      tile_args.channel += width;
+      tile_args.weights = behind;
     }
   }
 

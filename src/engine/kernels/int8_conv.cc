@@ -79,14 +79,25 @@ class DirectInt8Conv : public Int8Conv {
     const auto work = tiles_.Carve(scratch);
     Range described;
     int64_t tiles = 0;
-    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+    const void* const next = args.next != nullptr ? args.next[thread] : nullptr;
+    const int64_t own = pieces(thread);
+    ForPieces(args.queue, thread, own, [&](int owner, int64_t index) {
       const GridPieces::Piece piece = pieces_.At(owner, index);
       if (piece.positions != described) {
         tiles = tiles_.Describe(args.src, piece.positions, work);
         described = piece.positions;
       }
-      RunPanels(args, work, tiles, piece.panels);
+      const void* then = next;
+      if (owner == thread && index + 1 < own) {
+        then = args.weights + WeightsAt(pieces_.At(owner, index + 1).panels.begin);
+      }
+      RunPanels(args, work, tiles, piece.panels, then);
     });
+  }
+
+  int64_t first_read(int thread) const override {
+    if (pieces(thread) == 0) return 0;
+    return WeightsAt(pieces_.At(thread, 0).panels.begin);
   }
 
  private:
@@ -127,43 +138,45 @@ class DirectInt8Conv : public Int8Conv {
     return {start, scale, scale + width, reinterpret_cast<int8_t*>(scale + 2 * width)};
   }
 
+  // Of a panel, in the packed bytes.
+  int64_t WeightsAt(int64_t panel) const {
+    return panels_.width() * int64_t{3 * sizeof(float)} +
+           panels_.first_channel(panel) * tiles_.units() * kFour;
+  }
+
+  // `then`: what the thread reads afterwards.
   void RunPanels(const Int8ConvArgs& args, const Tiles::Work& work, int64_t tiles,
-                 Range panels) const {
+                 Range panels, const void* then) const {
     const int64_t k = tiles_.units();
     const Packed packed = PackedAt(const_cast<std::byte*>(args.weights));
-    const int8_t* weights = packed.weights;
     Int8TileArgs tile_args;
     tile_args.output = OutputOf(shape_, args);
-    int64_t channel = 0;
-    for (int64_t p = 0; p < panels.end; ++p) {
+    tile_args.channel = panels_.first_channel(panels.begin);
+    tile_args.weights = packed.weights + tile_args.channel * k * kFour;
+    for (int64_t p = panels.begin; p < panels.end; ++p) {
       const int vectors = panels_.vectors[p];
       const int64_t width = int64_t{vectors} * panels_.lanes;
-      if (p >= panels.begin) {
-        tile_args.weights = weights;
-        tile_args.start = packed.start + channel;
-        tile_args.scale = packed.scale + channel;
-        tile_args.bias = packed.bias + channel;
-        tile_args.channel = channel;
-        tile_args.channels =
-            static_cast<int>(std::min(width, shape_.conv.dst_c - channel));
-        // All tiles together fetch the next panel.
-        const bool last = p + 1 == panels_.count();
-        const auto* next =
-            reinterpret_cast<const char*>(weights + (last ? 0 : k * width * kFour));
-        tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);
-        for (int64_t t = 0; t < tiles; ++t) {
-          const Tiles::Tile& tile = work.tiles[t];
-          tile_args.src = work.src + tile.first_segment * panels_.rows;
-          tile_args.segments = work.segments + tile.first_segment;
-          tile_args.num_segments = tile.num_segments;
-          tile_args.pixels = work.pixels + tile.first_pixel;
-          tile_args.prefetch =
-              next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
-          table_.tile[vectors][tile.rows](tile_args);
-        }
+      tile_args.start = packed.start + tile_args.channel;
+      tile_args.scale = packed.scale + tile_args.channel;
+      tile_args.bias = packed.bias + tile_args.channel;
+      tile_args.channels =
+          static_cast<int>(std::min(width, shape_.conv.dst_c - tile_args.channel));
+      // All tiles together fetch the next panel.
+      const int8_t* const behind = tile_args.weights + k * width * kFour;
+      const auto* const next =
+          static_cast<const char*>(p + 1 < panels.end ? behind : then);
+      tile_args.prefetch_stride = next == nullptr ? 0 : PrefetchStride(width, tiles);
+      for (int64_t t = 0; t < tiles; ++t) {
+        const Tiles::Tile& tile = work.tiles[t];
+        tile_args.src = work.src + tile.first_segment * panels_.rows;
+        tile_args.segments = work.segments + tile.first_segment;
+        tile_args.num_segments = tile.num_segments;
+        tile_args.pixels = work.pixels + tile.first_pixel;
+        tile_args.prefetch = next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
+        table_.tile[vectors][tile.rows](tile_args);
       }
-      channel += width;
-      weights += k * width * kFour;
+      tile_args.channel += width;
+      tile_args.weights = behind;
     }
   }
 

@@ -31,8 +31,9 @@ struct Int8ConvArgs {
   const float* residual = nullptr;     // of dst's shape, added before the clamp; or null
   float* floats = nullptr;             // may be the residual itself
   uint8_t* bytes = nullptr;
-  std::byte* scratch = nullptr;  // scratch_bytes(), aligned to 64
-  WorkQueue* queue = nullptr;    // filled with pieces(); null: to each its share
+  std::byte* scratch = nullptr;       // scratch_bytes(), aligned to 64
+  WorkQueue* queue = nullptr;         // filled with pieces(); null: to each its share
+  const void* const* next = nullptr;  // as ConvArgs::next
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
 };
@@ -49,6 +50,8 @@ class Int8Conv {
   // [out] that may be empty. `packed` is aligned to 4.
   virtual void Pack(std::span<const int8_t> weights, std::span<const float> scales,
                     std::span<const float> bias, std::span<std::byte> packed) const = 0;
+  // Where in the packed bytes a thread begins to read.
+  virtual int64_t first_read(int /*thread*/) const { return 0; }
   virtual size_t scratch_bytes() const = 0;  // of all threads
   virtual int64_t pieces(int /*thread*/) const { return 0; }
   virtual void Run(const Int8ConvArgs& args, int thread) const = 0;

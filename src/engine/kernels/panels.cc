@@ -81,10 +81,10 @@ bool Same(const Tiling& a, const Tiling& b) {
 
 }  // namespace
 
-int64_t Panels::width() const {
+int64_t Panels::first_channel(int64_t panel) const {
   int64_t sum = 0;
-  for (const int v : vectors) sum += int64_t{v} * lanes;
-  return sum;
+  for (int64_t i = 0; i < panel; ++i) sum += vectors[i];
+  return sum * lanes;
 }
 
 std::string Panels::Form() const {

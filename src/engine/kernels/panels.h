@@ -17,7 +17,9 @@ struct Panels {
   int lanes = 8;
 
   int64_t count() const { return static_cast<int64_t>(vectors.size()); }
-  int64_t width() const;     // of all panels, in floats; at least the channels
+  // Of a panel; of the one behind the last: the width of all.
+  int64_t first_channel(int64_t panel) const;
+  int64_t width() const { return first_channel(count()); }  // at least the channels
   std::string Form() const;  // what packed weights depend on: "8,3,2"
 };
 

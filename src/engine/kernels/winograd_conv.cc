@@ -117,18 +117,31 @@ class WinogradConv : public Conv {
       work.src[i] = work.image + i * shape_.src_c;
       work.dst[i] = work.sums + i * panels_.width();
     }
-    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
+    const void* const next = args.next != nullptr ? args.next[thread] : nullptr;
+    const int64_t own = pieces(thread);
+    ForPieces(args.queue, thread, own, [&](int owner, int64_t index) {
       const GridPieces::Piece piece = pieces_.At(owner, index);
       const Slice slice = SliceOf(piece.panels);
       const int64_t first = piece.positions.begin, size = piece.positions.end - first;
       for (int64_t i = 0; i < size; ++i) TransformInput(args, work, first + i, i);
       for (int point = 0; point < domain_.points; ++point) {
-        Multiply(args, work, point, size, slice);
+        const void* then = next;
+        if (point + 1 < domain_.points) {
+          then = args.weights + WeightsAt(point + 1, slice);
+        } else if (owner == thread && index + 1 < own) {
+          then = args.weights + WeightsAt(0, slice);
+        }
+        Multiply(args, work, point, size, slice, then);
       }
       for (int64_t i = 0; i < size; ++i) {
         TransformOutput(args, work, first + i, i, slice);
       }
     });
+  }
+
+  int64_t first_read(int thread) const override {
+    if (pieces(thread) == 0) return 0;
+    return WeightsAt(0, SliceOf(pieces_.At(thread, 0).panels));
   }
 
  private:
@@ -145,14 +158,14 @@ class WinogradConv : public Conv {
   };
 
   Slice SliceOf(Range panels) const {
-    Slice slice{.panels = panels};
-    int64_t channel = 0;
-    for (int64_t p = 0; p < panels.end; ++p) {
-      if (p == panels.begin) slice.first = channel;
-      channel += int64_t{panels_.vectors[p]} * panels_.lanes;
-    }
-    slice.count = std::min(channel, shape_.dst_c) - slice.first;
-    return slice;
+    const int64_t first = panels_.first_channel(panels.begin);
+    const int64_t end = std::min(panels_.first_channel(panels.end), shape_.dst_c);
+    return {panels, first, end - first};
+  }
+
+  // Of the slice's first panel, in the packed weights: behind the biases of all.
+  int64_t WeightsAt(int point, const Slice& slice) const {
+    return panels_.width() * (1 + point * shape_.src_c) + slice.first * shape_.src_c;
   }
 
   Work Carve(std::byte* memory) const {
@@ -198,8 +211,9 @@ class WinogradConv : public Conv {
             .stride = block_ * shape_.src_c});
   }
 
+  // `then`: what the thread reads afterwards.
   void Multiply(const ConvArgs& args, const Work& work, int point, int64_t size,
-                const Slice& slice) const {
+                const Slice& slice, const void* then) const {
     const int64_t k = shape_.src_c;
     const int64_t tiles = (size + panels_.rows - 1) / panels_.rows;
     const Segment segment{0, static_cast<int32_t>(k)};
@@ -209,30 +223,26 @@ class WinogradConv : public Conv {
     tile_args.bias = zeros_.data();
     tile_args.low = -std::numeric_limits<float>::infinity();
     tile_args.high = std::numeric_limits<float>::infinity();
-    int64_t channel = 0;
-    const float* weights = args.weights + panels_.width() * (1 + point * k);
-    for (int64_t p = 0; p < slice.panels.end; ++p) {
+    tile_args.channel = slice.first;
+    tile_args.weights = args.weights + WeightsAt(point, slice);
+    for (int64_t p = slice.panels.begin; p < slice.panels.end; ++p) {
       const int vectors = panels_.vectors[p];
       const int64_t width = int64_t{vectors} * panels_.lanes;
-      if (p >= slice.panels.begin) {
-        tile_args.weights = weights;
-        tile_args.channel = channel;
-        tile_args.channels = static_cast<int>(width);
-        const bool last = point + 1 == domain_.points && p + 1 == slice.panels.end;
-        const auto* next =
-            reinterpret_cast<const char*>(weights + (last ? 0 : k * width));
-        tile_args.prefetch_stride = last ? 0 : PrefetchStride(width, tiles);
-        for (int64_t t = 0; t < tiles; ++t) {
-          const Range rows = Share(size, t, tiles);
-          tile_args.src = work.src + point * block_ + rows.begin;
-          tile_args.dst = work.dst + point * block_ + rows.begin;
-          tile_args.prefetch =
-              next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
-          table_.tile[vectors][rows.end - rows.begin](tile_args);
-        }
+      tile_args.channels = static_cast<int>(width);
+      // All tiles together fetch the next panel.
+      const float* const behind = tile_args.weights + k * width;
+      const auto* const next =
+          static_cast<const char*>(p + 1 < slice.panels.end ? behind : then);
+      tile_args.prefetch_stride = next == nullptr ? 0 : PrefetchStride(width, tiles);
+      for (int64_t t = 0; t < tiles; ++t) {
+        const Range rows = Share(size, t, tiles);
+        tile_args.src = work.src + point * block_ + rows.begin;
+        tile_args.dst = work.dst + point * block_ + rows.begin;
+        tile_args.prefetch = next + t * (k / kPrefetchSteps) * tile_args.prefetch_stride;
+        table_.tile[vectors][rows.end - rows.begin](tile_args);
       }
-      channel += width;
-      weights += k * width;
+      tile_args.channel += width;
+      tile_args.weights = behind;
     }
   }
 

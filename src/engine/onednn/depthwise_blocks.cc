@@ -40,6 +40,9 @@ class DepthwiseBlockKernel : public Kernel {
 
   std::string_view implementation() const override { return block_->name(); }
   size_t scratch_bytes() const override { return block_->scratch_bytes(); }
+  const void* FirstRead(std::span<void* const> inputs, int /*thread*/) const override {
+    return inputs[1];
+  }
 
   absl::Status Run(const KernelArgs& args) const override {
     DepthwiseBlockArgs block_args = clamps_;

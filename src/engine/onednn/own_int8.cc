@@ -35,12 +35,16 @@ class Int8ConvKernel : public Kernel {
 
   std::string_view implementation() const override { return conv_->name(); }
   size_t scratch_bytes() const override { return conv_->scratch_bytes(); }
+  const void* FirstRead(std::span<void* const> inputs, int thread) const override {
+    return static_cast<const std::byte*>(inputs[1]) + conv_->first_read(thread);
+  }
 
   absl::Status Run(const KernelArgs& args) const override {
     kernels::Int8ConvArgs conv_args{
         .src = At<const uint8_t>(args.inputs[0], views_.src.offset),
         .weights = static_cast<const std::byte*>(args.inputs[1]),
         .scratch = static_cast<std::byte*>(args.scratch),
+        .next = args.next,
         .low = bounds_.low,
         .high = bounds_.high};
     if (views_.residual) {

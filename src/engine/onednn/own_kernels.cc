@@ -35,6 +35,9 @@ class ConvKernel : public Kernel {
 
   std::string_view implementation() const override { return conv_->name(); }
   size_t scratch_bytes() const override { return conv_->scratch_bytes(); }
+  const void* FirstRead(std::span<void* const> inputs, int thread) const override {
+    return static_cast<const float*>(inputs[1]) + conv_->first_read(thread);
+  }
 
   absl::Status Run(const KernelArgs& args) const override {
     const kernels::ConvArgs conv_args{
@@ -43,6 +46,7 @@ class ConvKernel : public Kernel {
         .residual = residual_ ? At<const float>(args.inputs[2], *residual_) : nullptr,
         .dst = At<float>(args.outputs[0], dst_),
         .scratch = static_cast<std::byte*>(args.scratch),
+        .next = args.next,
         .low = bounds_.low,
         .high = bounds_.high};
     RunOnThreads(*conv_, conv_args, *args.threads);

@@ -1,5 +1,5 @@
-// Any GraphDef to the engine: compiled for its own last node, on both backends; what
-// compiles small is run, and the backends must agree on what can be computed.
+// Any GraphDef to the engine: compiled for its own last node, on all backends, in f32 and
+// bf16; what compiles small is run, and all must agree on what can be computed.
 
 #include <cstdlib>
 
@@ -14,6 +14,7 @@ using oriel::Tensor;
 using oriel::engine::Backend;
 using oriel::engine::Plan;
 using oriel::engine::PlanOptions;
+using oriel::engine::Precision;
 
 constexpr size_t kMaxBytes = 1 << 16;  // of activations: larger plans are not run
 
@@ -67,11 +68,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   bool reference = false;
   for (const Backend backend :
        {Backend::kReference, Backend::kOneDnn, Backend::kNative}) {
-    options.backend = backend;
-    const auto plan = Plan::Compile(*graph, options);
-    if (backend == Backend::kReference) reference = plan.ok();
-    if (plan.ok() && Small(**plan)) RunOnce(**plan);
-    if (reference && !plan.ok()) std::abort();
+    for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+      options.backend = backend;
+      options.precision = precision;
+      const auto plan = Plan::Compile(*graph, options);
+      if (backend == Backend::kReference && precision == Precision::kF32) {
+        reference = plan.ok();
+      }
+      if (plan.ok() && Small(**plan)) RunOnce(**plan);
+      if (reference && !plan.ok()) std::abort();
+    }
   }
   return 0;
 }

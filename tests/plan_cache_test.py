@@ -104,6 +104,9 @@ class PlanCache(unittest.TestCase):
     def test_f32_exact(self):
         self.check_precision("f32-exact")
 
+    def test_bf16(self):
+        self.check_precision("bf16")
+
     def test_int8(self):
         self.check_precision("int8")
 

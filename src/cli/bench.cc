@@ -143,7 +143,7 @@ void PrintRow(const Row& row, double peak) {
 json::object RowJson(const Flags& flags, const Row& row, double peak) {
   return {{"model", flags.source.model},
           {"backend", BackendName(flags.backend)},
-          {"precision", PrecisionName(row.stats.precision)},
+          {"precision", engine::PrecisionName(row.stats.precision)},
           {"batch", row.batch},
           {"streams", row.streams},
           {"threads", row.threads},
@@ -259,6 +259,7 @@ absl::Status MeasureRow(const Flags& flags, const engine::Plan& plan, int batch,
 }
 
 absl::StatusOr<int> Run(const Flags& flags) {
+  WarnOfPrecision(flags.precision);
   ASSIGN_OR_RETURN(
       const Runnable runnable,
       LoadRunnable(flags.source, flags.precision, flags.backend, flags.plan_cache));

@@ -78,6 +78,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   options.max_batch =
       static_cast<int>(std::min<size_t>(flags.batch, std::max<size_t>(inputs.size(), 1)));
   ASSIGN_OR_RETURN(const auto session, model::Session::Open(directory.path, options));
+  WarnOfPrecision(flags.precision);
   if (flags.verbose) {
     fmt::print(stderr, "{} version {}, {}\n{}\n", session->name(), session->version(),
                DescribePrecision(session->precision()), session->plan_cache_report());

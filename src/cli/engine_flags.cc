@@ -1,5 +1,7 @@
 #include "cli/engine_flags.h"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <string>
 
@@ -19,11 +21,14 @@ const Names<engine::Backend>& BackendNames() {
 }
 
 const Names<engine::Precision>& PrecisionNames() {
-  static const Names<engine::Precision> names = {
-      {"auto", engine::Precision::kAuto},
-      {"f32", engine::Precision::kF32},
-      {"f32-exact", engine::Precision::kF32Exact},
-      {"int8", engine::Precision::kInt8}};
+  static const Names<engine::Precision> names = [] {
+    using enum engine::Precision;
+    Names<engine::Precision> all;
+    for (const engine::Precision precision : {kF32, kF32Exact, kBf16, kInt8, kAuto}) {
+      all.emplace(engine::PrecisionName(precision), precision);
+    }
+    return all;
+  }();
   return names;
 }
 
@@ -53,12 +58,14 @@ std::string BackendName(engine::Backend backend) {
   return NameOf(BackendNames(), backend);
 }
 
-std::string PrecisionName(engine::Precision precision) {
-  return NameOf(PrecisionNames(), precision);
+std::string DescribePrecision(const engine::PrecisionChoice& choice) {
+  return choice.reason.empty() ? std::string(engine::PrecisionName(choice.precision))
+                               : choice.reason;
 }
 
-std::string DescribePrecision(const engine::PrecisionChoice& choice) {
-  return choice.reason.empty() ? PrecisionName(choice.precision) : choice.reason;
+void WarnOfPrecision(engine::Precision precision) {
+  const std::string_view caveat = engine::PrecisionCaveat(precision);
+  if (!caveat.empty()) fmt::print(stderr, "{}\n", caveat);
 }
 
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend) {
@@ -71,8 +78,9 @@ CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend) {
 
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision) {
   return AddNamedOption(command, "--precision", precision, PrecisionNames(),
-                        "f32; f32-exact: direct sums in every convolution; int8: of a "
-                        "calibrated model; auto: int8 where it is faster here and its "
+                        "f32; f32-exact: direct sums in every convolution; bf16: images "
+                        "and weights in sixteen bits; int8: of a calibrated model; "
+                        "auto: int8 or bf16 where it is faster here and the "
                         "calibration says that it agrees with f32");
 }
 

@@ -12,14 +12,16 @@ namespace oriel::cli {
 
 // As the flags below take them.
 std::string BackendName(engine::Backend backend);
-std::string PrecisionName(engine::Precision precision);
 // The name, or the reason where the program chose.
 std::string DescribePrecision(const engine::PrecisionChoice& choice);
+
+// Says on stderr what a person who asked for this precision ought to know of the machine.
+void WarnOfPrecision(engine::Precision precision);
 
 // --backend onednn|reference.
 CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend);
 
-// --precision f32|f32-exact|int8|auto.
+// --precision f32|f32-exact|bf16|int8|auto.
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision);
 
 // --plan-cache auto|off|DIR.

@@ -69,12 +69,13 @@ void PrintStats(const engine::PlanStats& stats, double run_seconds) {
       stderr,
       "{}: {} nodes, {} steps; activations {} in an arena of {}, weights {}; compiled "
       "in {:.1f} ms, ran in {:.1f} ms\n",
-      PrecisionName(stats.precision), stats.nodes, stats.steps,
+      engine::PrecisionName(stats.precision), stats.nodes, stats.steps,
       FormatBytes(stats.activation_bytes), FormatBytes(stats.arena_bytes),
       FormatBytes(stats.weight_bytes), stats.compile_seconds * 1e3, run_seconds * 1e3);
 }
 
 absl::StatusOr<int> Run(const Flags& flags) {
+  WarnOfPrecision(flags.precision);
   ASSIGN_OR_RETURN(
       const Runnable runnable,
       LoadRunnable(flags.source, flags.precision, flags.backend, flags.plan_cache));

@@ -92,6 +92,8 @@ absl::StatusOr<std::shared_ptr<serving::ServedModel>> Load(
   ASSIGN_OR_RETURN(auto session, model::Session::Open(directory.path, session_options));
   spdlog::info("{} version {}, {}", session->name(), session->version(),
                DescribePrecision(session->precision()));
+  const std::string_view caveat = engine::PrecisionCaveat(session->precision().precision);
+  if (!caveat.empty()) spdlog::warn("{}", caveat);
   spdlog::info("{}", session->plan_cache_report());
   serving::ServedModelOptions options;
   options.workers = flags.workers;

@@ -42,19 +42,20 @@ const Goldens& LoadGoldens() {
   return *goldens;
 }
 
-void ExpectEqual(const Tensor& got, const Tensor& want, const std::string& name) {
+// float32 within `of_most` of the largest number and `of_each` of its own.
+void ExpectNear(const Tensor& got, const Tensor& want, const std::string& name,
+                double of_most, double of_each) {
   ASSERT_EQ(got.dtype(), want.dtype()) << name;
   ASSERT_EQ(got.shape(), want.shape()) << name;
   if (want.dtype() != DType::kFloat32) {
     EXPECT_EQ(AsStringView(got.bytes()), AsStringView(want.bytes())) << name;
     return;
   }
-  // Sums of another order differ by units of the largest terms.
   float most = 1;
   for (const float w : want.data<float>()) most = std::max(most, std::abs(w));
   for (size_t i = 0; i < want.data<float>().size(); ++i) {
     const float w = want.data<float>()[i], g = got.data<float>()[i];
-    ASSERT_NEAR(g, w, 1e-6 * most + 4e-6 * std::abs(w)) << name << " element " << i;
+    ASSERT_NEAR(g, w, of_most * most + of_each * std::abs(w)) << name << " element " << i;
   }
 }
 
@@ -63,21 +64,34 @@ TEST(Goldens, AreThere) { EXPECT_GE(LoadGoldens().cases.size(), 250); }
 class EveryCase : public ::testing::TestWithParam<std::pair<Backend, ActivationLayout>> {
 };
 
-TEST_P(EveryCase, EqualsTensorFlow) {
+void ExpectCases(PlanOptions options, double of_most, double of_each) {
+  options.threads = 2;
   for (const auto& [name, c] : LoadGoldens().cases) {
     SCOPED_TRACE(name);
-    PlanOptions options;
-    options.backend = GetParam().first;
-    options.layout = GetParam().second;
-    options.threads = 2;
+    options.outputs.clear();
     for (const auto& [tensor, value] : c.expected) options.outputs.push_back(tensor);
     const auto results =
         engine::testing::RunGraph(LoadGoldens().graph, c.inputs, options);
     ASSERT_TRUE(results.ok()) << results.status().ToString();
     for (size_t i = 0; i < results->size(); ++i) {
-      ExpectEqual((*results)[i], c.expected[i].second, c.expected[i].first);
+      ExpectNear((*results)[i], c.expected[i].second, c.expected[i].first, of_most,
+                 of_each);
     }
   }
+}
+
+// Sums of another order differ by units of the largest terms.
+TEST_P(EveryCase, EqualsTensorFlow) {
+  ExpectCases({.backend = GetParam().first, .layout = GetParam().second}, 1e-6, 4e-6);
+}
+
+// What is read and what is stored is rounded by 2^-8 at most, and sums have smaller
+// results than terms.
+TEST_P(EveryCase, IsNearTensorFlowInBf16) {
+  ExpectCases({.backend = GetParam().first,
+               .precision = Precision::kBf16,
+               .layout = GetParam().second},
+              0x1p-7, 0x1p-7);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -56,6 +56,8 @@ struct Value {
   std::shared_ptr<const Constant> constant;  // null: computed or fed
   // As u8, for all that read it quantized; set by QuantizeOps.
   std::optional<ActivationQuantization> quantization;
+  // Stored rounded to bfloat16, float32 in meaning; set by UseBf16.
+  bool bf16 = false;
 };
 
 // What an operation needs besides its inputs; each family derives its own.

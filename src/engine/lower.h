@@ -8,7 +8,7 @@
 namespace oriel::engine {
 
 // Each operation by its reference kernel, row-major everywhere. The Ir is not
-// fused, unless it is quantized.
+// fused, unless it is of another precision than float32.
 absl::StatusOr<Program> LowerToReference(const Ir& ir, WeightStore& weights);
 
 // Our own kernels where the options and the CPU want them, oneDNN's primitives where

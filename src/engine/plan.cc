@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/cpus.h"
+#include "engine/bf16/bf16.h"
 #include "engine/constant_source.h"
 #include "engine/fuse.h"
 #include "engine/import.h"
@@ -268,6 +269,26 @@ absl::Status Quantize(Ir& ir, const PlanOptions& options) {
 
 }  // namespace
 
+std::string_view PrecisionName(Precision precision) {
+  switch (precision) {
+    case Precision::kF32:
+      return "f32";
+    case Precision::kF32Exact:
+      return "f32-exact";
+    case Precision::kBf16:
+      return "bf16";
+    case Precision::kInt8:
+      return "int8";
+    case Precision::kAuto:
+      return "auto";
+  }
+  std::abort();
+}
+
+std::string_view PrecisionCaveat(Precision precision) {
+  return precision == Precision::kBf16 ? Bf16Caveat() : "";
+}
+
 std::vector<Tensor> MakeTensors(std::span<const TensorSpec> specs) {
   std::vector<Tensor> tensors;
   for (const TensorSpec& spec : specs) tensors.emplace_back(spec.dtype, spec.shape);
@@ -286,15 +307,22 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
     options.precision = ChoosePrecision(options.calibration.get()).precision;
   }
   const bool int8 = options.precision == Precision::kInt8;
-  if (options.backend == Backend::kAuto) {
+  const bool bf16 = options.precision == Precision::kBf16;
+  const bool simulated = options.backend == Backend::kReference || !HasBf16();
+  if (bf16 && !simulated) {
+    options.backend = Backend::kOneDnn;  // we have no kernels of our own for it
+  } else if (options.backend == Backend::kAuto) {
     options.backend = !int8           ? ChooseBackend(ir, options)
                       : HasFastInt8() ? Backend::kNative
                                       : Backend::kOneDnn;
   }
   const Threads threads = ChooseThreads(options);
-  if (int8) {
-    FuseOps(ir);
-    RETURN_IF_ERROR(Quantize(ir, options));
+  // In float32 the reference judges fusion, too.
+  if (options.backend != Backend::kReference || int8 || bf16) FuseOps(ir);
+  if (int8) RETURN_IF_ERROR(Quantize(ir, options));
+  if (bf16) {
+    UseBf16(ir);
+    if (simulated) SimulateBf16(ir);
   }
   Program program;
   if (options.backend == Backend::kReference) {
@@ -302,7 +330,6 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
   } else {
     // Kernels are made for the number of threads that runs them.
     const ScopedThreads scoped(threads.openmp);
-    if (!int8) FuseOps(ir);
     if (int8) {
       const bool native = options.backend == Backend::kNative;
       SimulateQuantization(

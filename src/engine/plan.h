@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -28,9 +29,17 @@ enum class Backend {
 enum class Precision {
   kF32,       // may use Winograd within an error bound
   kF32Exact,  // direct sums only
+  kBf16,      // images and weights rounded to bfloat16, sums in float32 (bf16/bf16.h)
   kInt8,      // eight-bit integers where the calibration says so (quantize/)
   kAuto,      // the fastest that the calibration vouches for (ChoosePrecision)
 };
+
+// As people name them: "f32", "f32-exact", "bf16", "int8", "auto".
+std::string_view PrecisionName(Precision precision);
+
+// For people who asked for it: that it is no faster on this machine, and why. Empty where
+// there is nothing to say.
+std::string_view PrecisionCaveat(Precision precision);
 
 // How kernels keep images between each other; what goes in and out is always
 // row-major.

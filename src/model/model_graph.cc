@@ -54,26 +54,12 @@ class FileConstants : public engine::ConstantSource {
   std::unordered_map<std::string, graph::ContentPlace> places_;
 };
 
-std::string_view PrecisionName(engine::Precision precision) {
-  switch (precision) {
-    case engine::Precision::kF32:
-      return "f32";
-    case engine::Precision::kF32Exact:
-      return "f32-exact";
-    case engine::Precision::kInt8:
-      return "int8";
-    case engine::Precision::kAuto:
-      return "auto";
-  }
-  std::abort();
-}
-
 // What packed weights and choices depend on besides the model. By another program's
 // build, the same key may mean other bytes.
 std::string Machine(engine::Precision precision, engine::Backend backend) {
   return fmt::format("cpu {}\ninstructions {}\noneDNN's {}\nprecision {}\nbackend {}\n",
                      CpuModel(), engine::IsaName(engine::MaxIsa()),
-                     engine::onednn::EffectiveIsa(), PrecisionName(precision),
+                     engine::onednn::EffectiveIsa(), engine::PrecisionName(precision),
                      static_cast<int>(backend));
 }
 
@@ -107,7 +93,7 @@ std::vector<fs::path> Candidates(const fs::path& version_directory,
   std::error_code error;
   const fs::path canonical = fs::weakly_canonical(version_directory, error);
   const std::string file =
-      fmt::format("{}-{}.plans", PrecisionName(precision), Hash(machine));
+      fmt::format("{}-{}.plans", engine::PrecisionName(precision), Hash(machine));
   // Away from the model, a file's name says of which it is.
   const std::string elsewhere =
       Hash((error ? version_directory : canonical).string()) + "-" + file;

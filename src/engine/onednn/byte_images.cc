@@ -5,47 +5,11 @@
 #include "engine/kernels/int8_conv.h"
 #include "engine/onednn/lowering.h"
 #include "engine/onednn/own_kernels.h"
+#include "engine/onednn/pixels_kernel.h"
 #include "engine/ops/pool.h"
 
 namespace oriel::engine::onednn {
 namespace {
-
-// Pixels from one image to another, shared between threads.
-class PixelsKernel : public Kernel {
- public:
-  PixelsKernel(const ImageView& src, const ImageView& dst, int64_t pixels,
-               int64_t channels)
-      : src_(src), dst_(dst), pixels_(pixels), channels_(channels) {
-    if (src.pitch == channels && dst.pitch == channels) {  // one line
-      pixels_ = 1;
-      channels_ = pixels * channels;
-    }
-  }
-
- protected:
-  // Calls work(src, dst, elements, threads' share) for each line of a thread's share.
-  template <typename Src, typename Work>
-  void ForLines(const KernelArgs& args, const Work& work) const {
-    const auto* const src = At<const Src>(args.inputs[0], src_.offset);
-    auto* const dst = At<uint8_t>(args.outputs[0], dst_.offset);
-    const int threads = args.threads->size();
-    args.threads->Run([&](int thread) {
-      const kernels::Range pixels =
-          pixels_ == 1 ? kernels::Range{0, 1} : kernels::Share(pixels_, thread, threads);
-      const kernels::Range channels = pixels_ == 1
-                                          ? kernels::Share(channels_, thread, threads)
-                                          : kernels::Range{0, channels_};
-      for (int64_t i = pixels.begin; i < pixels.end; ++i) {
-        work(src + i * src_.pitch + channels.begin, dst + i * dst_.pitch + channels.begin,
-             channels.end - channels.begin);
-      }
-    });
-  }
-
- private:
-  ImageView src_, dst_;
-  int64_t pixels_, channels_;
-};
 
 class QuantizeKernel : public PixelsKernel {
  public:
@@ -59,7 +23,7 @@ class QuantizeKernel : public PixelsKernel {
   std::string_view implementation() const override { return "quantize"; }
 
   absl::Status Run(const KernelArgs& args) const override {
-    ForLines<float>(args, [&](const float* src, uint8_t* dst, int64_t count) {
+    ForLines<float, uint8_t>(args, [&](const float* src, uint8_t* dst, int64_t count) {
       quantize_(src, count, to_, dst);
     });
     return absl::OkStatus();
@@ -76,7 +40,7 @@ class CopyBytesKernel : public PixelsKernel {
   std::string_view implementation() const override { return "copy"; }
 
   absl::Status Run(const KernelArgs& args) const override {
-    ForLines<uint8_t>(args, [](const uint8_t* src, uint8_t* dst, int64_t count) {
+    ForLines<uint8_t, uint8_t>(args, [](const uint8_t* src, uint8_t* dst, int64_t count) {
       std::memcpy(dst, src, static_cast<size_t>(count));
     });
     return absl::OkStatus();

@@ -23,14 +23,15 @@ absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op) {
   const int axis = Lowering::LogicalAxis(dst_shape, op.attrs_as<ConcatAttrs>().axis);
   std::vector<memory::desc> descs;
   std::vector<std::pair<PrimitiveArg, SlotId>> inputs;
+  const memory::data_type type = lowering.TypeOf(op.outputs[0]);
   for (const ValueId id : op.inputs) {
-    ASSIGN_OR_RETURN(const Located src, lowering.Get(id));
+    ASSIGN_OR_RETURN(const Located src, lowering.Get(id, type));
     const int arg = DNNL_ARG_MULTIPLE_SRC + static_cast<int>(descs.size());
     descs.push_back(src.desc);
     inputs.push_back({{arg, src.desc}, src.slot});
   }
-  const dnnl::concat::primitive_desc primitive(lowering.AnyDesc(dst_shape), axis, descs,
-                                               CpuEngine(), Lowering::NewAttr());
+  const dnnl::concat::primitive_desc primitive(lowering.AnyDesc(dst_shape, type), axis,
+                                               descs, CpuEngine(), Lowering::NewAttr());
   const SlotId to = lowering.Define(op.outputs[0], primitive.dst_desc());
   lowering.AddPrimitive(op, dnnl::concat(primitive), primitive.scratchpad_desc(),
                         std::move(inputs), {{{DNNL_ARG_DST, primitive.dst_desc()}, to}});

@@ -41,9 +41,10 @@ absl::StatusOr<bool> LowerConv(Lowering& lowering, const Op& op) {
 
   const Filter filter = Describe(attrs, lowering.shape(op.inputs[1]));
   const memory::desc plain_filter(filter.dims, kF32, filter.strides);
-  const memory::desc any_filter(filter.dims, kF32, memory::format_tag::any);
-  const memory::desc src = lowering.AnyDesc(lowering.shape(op.inputs[0]));
-  const memory::desc dst = lowering.AnyDesc(dst_shape);
+  const memory::data_type type = lowering.TypeOf(op.inputs[0]);
+  const memory::desc any_filter(filter.dims, type, memory::format_tag::any);
+  const memory::desc src = lowering.AnyDesc(lowering.shape(op.inputs[0]), type);
+  const memory::desc dst = lowering.AnyDesc(dst_shape, lowering.TypeOf(op.outputs[0]));
   const memory::desc bias({dst_shape.dim(3)}, kF32, memory::format_tag::a);
   const bool has_bias = op.epilogue.bias >= 0;
   const bool has_residual = op.epilogue.residual >= 0;

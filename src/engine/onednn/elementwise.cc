@@ -32,25 +32,19 @@ dnnl::algorithm Algorithm(BinaryKind kind) {
   return dnnl::algorithm::undef;
 }
 
-// Where a result of src's layout goes: over src where nothing else reads that.
-SlotId PlaceLike(Lowering& lowering, ValueId result, const Located& src) {
-  if (!lowering.CanOverwrite(src.slot)) return lowering.Define(result, src.desc);
-  lowering.DefineIn(result, src.slot, src.desc);
-  return src.slot;
-}
-
 }  // namespace
 
 absl::StatusOr<bool> LowerUnary(Lowering& lowering, const Op& op) {
   const auto eltwise = Lowering::FindEltwise(op.attrs_as<UnaryAttrs>().function);
   if (!eltwise) return false;
-  ASSIGN_OR_RETURN(const Located src, lowering.Get(op.inputs[0]));
+  ASSIGN_OR_RETURN(const Located src,
+                   lowering.Get(op.inputs[0], lowering.TypeOf(op.outputs[0])));
   const auto desc =
       dnnl::eltwise_forward::desc(dnnl::prop_kind::forward_inference, eltwise->algorithm,
                                   src.desc, eltwise->alpha, eltwise->beta);
   const dnnl::eltwise_forward::primitive_desc primitive(desc, Lowering::NewAttr(),
                                                         CpuEngine());
-  const SlotId to = PlaceLike(lowering, op.outputs[0], src);
+  const SlotId to = lowering.PlaceLike(op.outputs[0], src);
   lowering.AddPrimitive(op, dnnl::eltwise_forward(primitive), primitive.scratchpad_desc(),
                         {{{DNNL_ARG_SRC, src.desc}, src.slot}},
                         {{{DNNL_ARG_DST, src.desc}, to}});
@@ -68,10 +62,19 @@ absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op) {
   const bool left_constant = lowering.value(left).constant != nullptr;
   if (commutes && right_whole && (!left_whole || left_constant)) std::swap(left, right);
   if (lowering.shape(left) != dst_shape) return false;
-  ASSIGN_OR_RETURN(const Located a, lowering.Get(left));
-  Located b;
+  // Images have the result's type, constants stay float32.
+  const memory::data_type type = lowering.TypeOf(op.outputs[0]);
+  Located a, b;
+  if (lowering.value(left).constant != nullptr) {
+    ASSIGN_OR_RETURN(a, lowering.Get(left));
+  } else {
+    ASSIGN_OR_RETURN(a, lowering.Get(left, type));
+  }
+  const memory::desc dst = Lowering::WithType(a.desc, type);
   if (lowering.shape(right) == dst_shape) {
-    ASSIGN_OR_RETURN(b, lowering.Get(right, a.desc));
+    const bool constant = lowering.value(right).constant != nullptr;
+    const memory::desc floats = Lowering::WithType(dst, memory::data_type::f32);
+    ASSIGN_OR_RETURN(b, lowering.Get(right, constant ? floats : dst));
   } else {
     ASSIGN_OR_RETURN(b, lowering.GetPlain(right));
     std::vector<int64_t> dims = lowering.shape(right).dims();
@@ -79,13 +82,14 @@ absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op) {
     b.desc = Lowering::PlainDesc(Shape(std::move(dims)));
   }
   const dnnl::binary::primitive_desc primitive(
-      dnnl::binary::desc(Algorithm(kind), a.desc, b.desc, a.desc), Lowering::NewAttr(),
+      dnnl::binary::desc(Algorithm(kind), a.desc, b.desc, dst), Lowering::NewAttr(),
       CpuEngine());
-  const SlotId to = PlaceLike(lowering, op.outputs[0], a);
+  const SlotId to = dst == a.desc ? lowering.PlaceLike(op.outputs[0], a)
+                                  : lowering.Define(op.outputs[0], dst);
   lowering.AddPrimitive(
       op, dnnl::binary(primitive), primitive.scratchpad_desc(),
       {{{DNNL_ARG_SRC_0, a.desc}, a.slot}, {{DNNL_ARG_SRC_1, b.desc}, b.slot}},
-      {{{DNNL_ARG_DST, a.desc}, to}});
+      {{{DNNL_ARG_DST, dst}, to}});
   return true;
 }
 
@@ -113,7 +117,8 @@ absl::StatusOr<bool> LowerBatchNorm(Lowering& lowering, const Op& op) {
                    lowering.AddVector(DerivedKey(op.name + "/scale", keys), scale));
   ASSIGN_OR_RETURN(const SlotId shift_slot,
                    lowering.AddVector(DerivedKey(op.name + "/shift", keys), shift));
-  ASSIGN_OR_RETURN(const Located src, lowering.Get(op.inputs[0]));
+  ASSIGN_OR_RETURN(const Located src,
+                   lowering.Get(op.inputs[0], lowering.TypeOf(op.outputs[0])));
   const memory::desc vector =
       Lowering::PlainDesc(Shape{1, 1, 1, static_cast<int64_t>(channels)});
   dnnl::primitive_attr attr = Lowering::NewAttr();
@@ -123,7 +128,7 @@ absl::StatusOr<bool> LowerBatchNorm(Lowering& lowering, const Op& op) {
   const dnnl::binary::primitive_desc primitive(
       dnnl::binary::desc(dnnl::algorithm::binary_mul, src.desc, vector, src.desc), attr,
       CpuEngine());
-  const SlotId to = PlaceLike(lowering, op.outputs[0], src);
+  const SlotId to = lowering.PlaceLike(op.outputs[0], src);
   lowering.AddPrimitive(
       op, dnnl::binary(primitive), primitive.scratchpad_desc(),
       {{{DNNL_ARG_SRC_0, src.desc}, src.slot},
@@ -136,7 +141,7 @@ absl::StatusOr<bool> LowerBatchNorm(Lowering& lowering, const Op& op) {
 // Number by number, wherever they lie: padding of a layout stays zero.
 absl::StatusOr<bool> LowerFakeQuantize(Lowering& lowering, const Op& op) {
   ASSIGN_OR_RETURN(const Located src, lowering.Get(op.inputs[0]));
-  const SlotId dst = PlaceLike(lowering, op.outputs[0], src);
+  const SlotId dst = lowering.PlaceLike(op.outputs[0], src);
   lowering.AddKernel(
       op,
       MakeFakeQuantizeKernel(op.attrs_as<FakeQuantizeAttrs>().quantization,
@@ -153,7 +158,7 @@ absl::StatusOr<bool> LowerSoftmax(Lowering& lowering, const Op& op) {
                                   Lowering::LogicalAxis(shape, shape.rank() - 1));
   const dnnl::softmax_forward::primitive_desc primitive(desc, Lowering::NewAttr(),
                                                         CpuEngine());
-  const SlotId to = PlaceLike(lowering, op.outputs[0], src);
+  const SlotId to = lowering.PlaceLike(op.outputs[0], src);
   lowering.AddPrimitive(op, dnnl::softmax_forward(primitive), primitive.scratchpad_desc(),
                         {{{DNNL_ARG_SRC, src.desc}, src.slot}},
                         {{{DNNL_ARG_DST, src.desc}, to}});

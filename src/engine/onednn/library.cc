@@ -69,4 +69,19 @@ std::string_view EffectiveIsa() {
   return "unknown";
 }
 
+Bf16Support FindBf16Support() {
+  CpuEngine();  // the limit is set before oneDNN is asked
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core:
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return Bf16Support::kEmulated;
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return Bf16Support::kVectors;
+    case dnnl::cpu_isa::avx512_core_amx:
+      return Bf16Support::kTiles;
+    default:
+      return Bf16Support::kNone;
+  }
+}
+
 }  // namespace oriel::engine::onednn

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/bf16/bf16.h"
 #include "engine/onednn/depthwise_blocks.h"
 #include "engine/onednn/lowerings.h"
 #include "engine/ops.h"
@@ -93,19 +94,28 @@ int Lowering::LogicalAxis(const Shape& shape, int axis) {
   return kLogical[axis];
 }
 
-memory::desc Lowering::PlainDesc(const Shape& shape) {
+memory::data_type Lowering::TypeOf(ValueId id) const {
+  return value(id).bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
+memory::desc Lowering::WithType(const memory::desc& desc, memory::data_type type) {
+  memory::desc result = desc;
+  result.data.data_type = memory::convert_to_c(type);
+  return result;
+}
+
+memory::desc Lowering::PlainDesc(const Shape& shape, memory::data_type type) {
   memory::dims strides(std::max(shape.rank(), 1), 1);
   for (int i = shape.rank() - 2; i >= 0; --i) {
     strides[i] = strides[i + 1] * std::max<int64_t>(shape.dim(i + 1), 1);
   }
   if (shape.rank() == 4) strides = {strides[0], strides[3], strides[1], strides[2]};
-  return memory::desc(LogicalDims(shape), memory::data_type::f32, strides);
+  return memory::desc(LogicalDims(shape), type, strides);
 }
 
-memory::desc Lowering::AnyDesc(const Shape& shape) const {
-  if (channels_last_) return PlainDesc(shape);
-  return memory::desc(LogicalDims(shape), memory::data_type::f32,
-                      memory::format_tag::any);
+memory::desc Lowering::AnyDesc(const Shape& shape, memory::data_type type) const {
+  if (channels_last_) return PlainDesc(shape, type);
+  return memory::desc(LogicalDims(shape), type, memory::format_tag::any);
 }
 
 dnnl::primitive_attr Lowering::NewAttr() {
@@ -171,6 +181,12 @@ absl::StatusOr<Located> Lowering::Get(ValueId id, const memory::desc& wanted) {
   return located_[id].back();
 }
 
+absl::StatusOr<Located> Lowering::Get(ValueId id, memory::data_type type) {
+  ASSIGN_OR_RETURN(const Located located, Get(id));
+  if (located.desc.data.data_type == memory::convert_to_c(type)) return located;
+  return Get(id, WithType(located.desc, type));
+}
+
 absl::StatusOr<Located> Lowering::GetPlain(ValueId id) {
   // Types other than float32 are only ever row-major.
   if (value(id).dtype != DType::kFloat32) return Get(id);
@@ -229,6 +245,12 @@ SlotId Lowering::Define(ValueId id, const memory::desc& desc) {
 
 void Lowering::DefineIn(ValueId id, SlotId slot, const memory::desc& desc) {
   located_[id] = {{slot, desc}};
+}
+
+SlotId Lowering::PlaceLike(ValueId id, const Located& src) {
+  if (!CanOverwrite(src.slot)) return Define(id, src.desc);
+  DefineIn(id, src.slot, src.desc);
+  return src.slot;
 }
 
 void Lowering::AddPrimitive(const Op& op, dnnl::primitive primitive,
@@ -299,7 +321,8 @@ void Lowering::PlanSlices() {
       }
     }
     if (concat || type == "Conv2D" || type == "DepthwiseConv2dNative" ||
-        type == kDepthwiseBlock || type == "MaxPool" || type == "AvgPool") {
+        type == kDepthwiseBlock || type == kRoundToBf16 || type == "MaxPool" ||
+        type == "AvgPool") {
       own[op.outputs[0]] = true;
     }
   }
@@ -371,8 +394,15 @@ ImageView Lowering::DefineImage(ValueId id, const ImageView* overwrite) {
 }
 
 absl::Status Lowering::LowerReshape(const Op& op) {
-  ASSIGN_OR_RETURN(const Located src, GetPlain(op.inputs[0]));
-  DefineIn(op.outputs[0], src.slot, PlainDesc(shape(op.outputs[0])));
+  const ValueId from = op.inputs[0], to = op.outputs[0];
+  const memory::data_type type = TypeOf(to);
+  Located src;
+  if (type == memory::data_type::f32) {
+    ASSIGN_OR_RETURN(src, GetPlain(from));
+  } else {
+    ASSIGN_OR_RETURN(src, Get(from, PlainDesc(shape(from), type)));
+  }
+  DefineIn(to, src.slot, PlainDesc(shape(to), type));
   return absl::OkStatus();
 }
 
@@ -390,6 +420,15 @@ absl::Status Lowering::LowerByReference(const Op& op) {
   program_.AddStep(op.name, MakeReferenceKernel(ir_, op), std::move(inputs),
                    std::move(outputs));
   return absl::OkStatus();
+}
+
+void Lowering::StoreInType(const Op& op) {
+  for (const ValueId id : op.outputs) {
+    if (!value(id).bf16 || shape(id).elements() == 0) continue;
+    const Located made = located_[id].front();
+    const memory::desc wanted = WithType(made.desc, TypeOf(id));
+    if (made.desc != wanted) located_[id] = {Reorder(op.name, made, wanted)};
+  }
 }
 
 absl::Status Lowering::LowerOp(const Op& op) {
@@ -438,6 +477,7 @@ absl::StatusOr<Program> Lowering::Lower() {
     // Reorders of what it reads come before it, and are all that a reshape adds.
     if (program_.steps.size() > steps && op.type->ref != nullptr) {
       DescribeLastStep(ir_, op, program_);
+      StoreInType(op);
     }
     for (const ValueId id : op.inputs) --reads_left_[id];
   }

@@ -55,10 +55,17 @@ class Lowering {
   const kernels::KernelTable* own_kernels() const { return own_kernels_; }
   const PlanOptions& options() const { return options_; }
   int threads() const { return threads_; }
+  // How numbers of a float32 value are stored: as float32, or as bfloat16.
+  dnnl::memory::data_type TypeOf(ValueId id) const;
   // What an image-like value is asked for as: any layout, or channels last.
-  dnnl::memory::desc AnyDesc(const Shape& shape) const;
+  dnnl::memory::desc AnyDesc(const Shape& shape, dnnl::memory::data_type type =
+                                                     dnnl::memory::data_type::f32) const;
   // Row-major.
-  static dnnl::memory::desc PlainDesc(const Shape& shape);
+  static dnnl::memory::desc PlainDesc(
+      const Shape& shape, dnnl::memory::data_type type = dnnl::memory::data_type::f32);
+  // The layout of `desc` for numbers of another type.
+  static dnnl::memory::desc WithType(const dnnl::memory::desc& desc,
+                                     dnnl::memory::data_type type);
   static dnnl::memory::dims LogicalDims(const Shape& shape);
   // The logical place of a row-major axis.
   static int LogicalAxis(const Shape& shape, int axis);
@@ -68,6 +75,9 @@ class Lowering {
   // The value in this layout, by a reorder step if need be; constants are reordered
   // here and now.
   absl::StatusOr<Located> Get(ValueId id, const dnnl::memory::desc& wanted);
+  // The value as it lies, in numbers of this type.
+  absl::StatusOr<Located> Get(ValueId id, dnnl::memory::data_type type);
+  // Row-major, and float32 where it is a value of float32.
   absl::StatusOr<Located> GetPlain(ValueId id);
   // An image for our own kernels, which take slices of wider images as they are.
   absl::StatusOr<ImageView> GetImage(ValueId id);
@@ -107,6 +117,8 @@ class Lowering {
   // Where the result of an operation lies.
   SlotId Define(ValueId id, const dnnl::memory::desc& desc);
   void DefineIn(ValueId id, SlotId slot, const dnnl::memory::desc& desc);
+  // Where a result of src's layout and type goes: over src where nothing else reads it.
+  SlotId PlaceLike(ValueId id, const Located& src);
 
   void AddPrimitive(const Op& op, dnnl::primitive primitive,
                     const dnnl::memory::desc& scratchpad,
@@ -144,6 +156,8 @@ class Lowering {
   absl::Status LowerOp(const Op& op);
   absl::Status LowerReshape(const Op& op);
   absl::Status LowerByReference(const Op& op);
+  // Results that a kernel could make in float32 only, where they are stored otherwise.
+  void StoreInType(const Op& op);
 
   // The place that ReserveConcat keeps for a value in a concatenation.
   struct Slice {

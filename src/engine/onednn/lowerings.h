@@ -19,6 +19,7 @@ absl::StatusOr<bool> LowerUnary(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerReduce(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerFakeQuantize(Lowering& lowering, const Op& op);
+absl::StatusOr<bool> LowerRoundToBf16(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op);
 
 // The same by our own kernels; false: not in this form, or there are none for this CPU.

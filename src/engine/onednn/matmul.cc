@@ -16,8 +16,9 @@ absl::StatusOr<bool> LowerInnerProduct(Lowering& lowering, const Op& op) {
   const int64_t m = attrs.m, n = attrs.n, k = attrs.k;
   const memory::desc plain_weights(
       {n, k}, kF32, attrs.transpose_b ? memory::dims{k, 1} : memory::dims{1, n});
-  const memory::desc any_weights({n, k}, kF32, memory::format_tag::any);
-  const memory::desc src = Lowering::PlainDesc(Shape{m, k});
+  const memory::data_type type = lowering.TypeOf(op.inputs[0]);
+  const memory::desc any_weights({n, k}, type, memory::format_tag::any);
+  const memory::desc src = Lowering::PlainDesc(Shape{m, k}, type);
   const memory::desc dst = Lowering::PlainDesc(Shape{m, n});
   const memory::desc bias({n}, kF32, memory::format_tag::a);
   const bool has_bias = op.epilogue.bias >= 0;
@@ -35,7 +36,7 @@ absl::StatusOr<bool> LowerInnerProduct(Lowering& lowering, const Op& op) {
       has_bias ? bias : memory::desc(), dst);
   const dnnl::inner_product_forward::primitive_desc primitive(desc, attr, CpuEngine());
 
-  ASSIGN_OR_RETURN(const Located a, lowering.GetPlain(op.inputs[0]));
+  ASSIGN_OR_RETURN(const Located a, lowering.Get(op.inputs[0], src));
   ASSIGN_OR_RETURN(
       const SlotId weights,
       lowering.PackConstant(op.inputs[1], plain_weights, primitive.weights_desc()));

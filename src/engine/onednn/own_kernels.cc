@@ -64,7 +64,9 @@ class ConvKernel : public Kernel {
 std::unique_ptr<const Conv> ChooseConv(const Lowering& lowering, const ConvShape& shape,
                                        bool residual, Choice& choice) {
   const kernels::KernelTable& table = *lowering.own_kernels();
-  const bool winograd = lowering.options().precision != Precision::kF32Exact;
+  const Precision precision = lowering.options().precision;
+  const bool winograd =
+      precision != Precision::kF32Exact && precision != Precision::kBf16;
   const auto candidates =
       kernels::ListCandidates(shape, winograd, lowering.threads(), table);
   choice.key = kernels::CandidatesKey(shape, residual, lowering.threads());

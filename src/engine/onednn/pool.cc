@@ -15,12 +15,14 @@ using dnnl::memory;
 absl::StatusOr<Located> AddPool(Lowering& lowering, const Op& op, const Window& window,
                                 bool average, const Shape& dst_shape) {
   const WindowAxis &h = window.h, &w = window.w;
-  ASSIGN_OR_RETURN(const Located src, lowering.Get(op.inputs[0]));
+  // oneDNN's pools read and write one type.
+  const memory::data_type type = lowering.TypeOf(op.outputs[0]);
+  ASSIGN_OR_RETURN(const Located src, lowering.Get(op.inputs[0], type));
   const auto desc = dnnl::pooling_forward::desc(
       dnnl::prop_kind::forward_inference,
       average ? dnnl::algorithm::pooling_avg_exclude_padding
               : dnnl::algorithm::pooling_max,
-      src.desc, lowering.AnyDesc(dst_shape), {h.stride, w.stride}, {h.size, w.size},
+      src.desc, lowering.AnyDesc(dst_shape, type), {h.stride, w.stride}, {h.size, w.size},
       {h.pad_before, w.pad_before}, {h.pad_after, w.pad_after});
   const dnnl::pooling_forward::primitive_desc primitive(desc, Lowering::NewAttr(),
                                                         CpuEngine());
@@ -63,8 +65,10 @@ absl::StatusOr<bool> LowerReduce(Lowering& lowering, const Op& op) {
   ASSIGN_OR_RETURN(const Located dst,
                    AddPool(lowering, op, window, /*average=*/true, dst_shape));
   if (out_shape == dst_shape) return true;
-  const Located plain = lowering.Reorder(op.name, dst, Lowering::PlainDesc(dst_shape));
-  lowering.DefineIn(op.outputs[0], plain.slot, Lowering::PlainDesc(out_shape));
+  const memory::data_type type = lowering.TypeOf(op.outputs[0]);
+  const Located plain =
+      lowering.Reorder(op.name, dst, Lowering::PlainDesc(dst_shape, type));
+  lowering.DefineIn(op.outputs[0], plain.slot, Lowering::PlainDesc(out_shape, type));
   return true;
 }
 

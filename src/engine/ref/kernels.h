@@ -28,6 +28,7 @@ void Transpose(const Op& op, Inputs in, Outputs out);
 void Slice(const Op& op, Inputs in, Outputs out);
 void Fill(const Op& op, Inputs in, Outputs out);
 void FakeQuantize(const Op& op, Inputs in, Outputs out);
+void RoundToBf16(const Op& op, Inputs in, Outputs out);
 
 // An operation with a Quantization: its sums are of integers, all else as above.
 void Quantized(const Op& op, Inputs in, Outputs out);

@@ -61,6 +61,7 @@ class Calibrate(unittest.TestCase):
         model = (self.file.parent / "model.pb").read_bytes()
         self.assertEqual(calibration["model_sha256"], hashlib.sha256(model).hexdigest())
         self.assertGreaterEqual(calibration["agreements"][0]["top1"], 0.99)
+        self.assertGreaterEqual(calibration["bf16"]["top1"], 0.99)
         self.assertLess(self.file.stat().st_size, 200_000)
 
     def test_int8_gives_the_answers_of_f32(self):
@@ -70,6 +71,21 @@ class Calibrate(unittest.TestCase):
         differences = [abs(a["probability"] - b["probability"]) for a, b in zip(f32, int8)]
         self.assertGreater(max(differences), 1e-4)
         self.assertLess(max(differences), 0.1)
+
+    def test_bf16_gives_the_answers_of_f32(self):
+        f32, bf16 = self.top1(), self.top1("--precision", "bf16")
+        self.assertEqual([a["index"] for a in f32], [a["index"] for a in bf16])
+        differences = [abs(a["probability"] - b["probability"]) for a, b in zip(f32, bf16)]
+        self.assertGreater(max(differences), 1e-5)
+        self.assertLess(max(differences), 0.05)
+
+    def test_bf16_says_once_where_it_is_no_faster(self):
+        done = self.classify("--precision", "bf16", "--verbose")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+        if "avx512_bf16" not in flags and "amx_bf16" not in flags:
+            self.assertEqual(done.stderr.count("bf16: this CPU has no bf16 arithmetic"), 1)
+        self.assertNotIn("bf16", self.classify("--precision", "f32").stderr)
 
     def test_a_calibration_of_ones_own_replaces_it(self):
         before = self.file.read_bytes()
@@ -86,6 +102,8 @@ class Calibrate(unittest.TestCase):
             self.assertLessEqual(set(worst), set(result["wider"]))
             for agreement in result["agreements"]:
                 self.assertLess(agreement["logits_rms"], 0.3)
+            self.assertLess(result["bf16"]["logits_rms"], 0.05)
+            self.assertEqual(json.loads(self.file.read_text())["bf16"]["images"], 4)
             self.assertNotEqual(self.file.read_bytes(), before)
             f32, int8 = self.top1(), self.top1("--precision", "int8")
             self.assertEqual([a["index"] for a in f32], [a["index"] for a in int8])
@@ -134,7 +152,7 @@ class Calibrate(unittest.TestCase):
     def test_auto_says_what_it_chose(self):
         done = self.classify("--precision", "auto", "--verbose")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stderr, r"efficientnet_lite2 version 1, (int8|f32): \w+")
+        self.assertRegex(done.stderr, r"efficientnet_lite2 version 1, (int8|bf16|f32): \w+")
 
     def test_images_that_cannot_be_read(self):
         bad = self.models / "bad.jpg"

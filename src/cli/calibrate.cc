@@ -1,4 +1,5 @@
-// `oriel calibrate`: how to run a model in int8, from images like those it will see.
+// `oriel calibrate`: how to run a model in int8 and bf16, from images like those it will
+// see.
 
 #include "model/calibrate.h"
 
@@ -30,8 +31,7 @@ struct Flags {
 };
 
 json::object AgreementJson(const engine::Agreement& agreement) {
-  return {{"activation_bits", agreement.activation_bits},
-          {"images", agreement.images},
+  return {{"images", agreement.images},
           {"top1", agreement.top1},
           {"logits_rms", agreement.logits_rms}};
 }
@@ -39,8 +39,9 @@ json::object AgreementJson(const engine::Agreement& agreement) {
 void PrintJson(const model::Calibrated& calibrated, const std::string& path) {
   const engine::Calibration& calibration = calibrated.file.calibration;
   json::array agreements, wider, sensitivities;
-  for (const engine::Agreement& agreement : calibration.agreements) {
+  for (const engine::Int8Agreement& agreement : calibration.agreements) {
     agreements.push_back(AgreementJson(agreement));
+    agreements.back().get_object()["activation_bits"] = agreement.activation_bits;
   }
   for (const std::string& name : calibration.wider) wider.emplace_back(name);
   for (const engine::Sensitivity& sensitivity : calibration.sensitivities) {
@@ -54,8 +55,20 @@ void PrintJson(const model::Calibrated& calibrated, const std::string& path) {
                                        {"operations", calibrated.quantizable},
                                        {"quantized", calibrated.quantized},
                                        {"agreements", std::move(agreements)},
+                                       {"bf16", AgreementJson(*calibration.bf16)},
                                        {"wider", std::move(wider)},
                                        {"sensitivities", std::move(sensitivities)}})));
+}
+
+void PrintAgreement(std::string_view what, const engine::Agreement& agreement,
+                    double guard) {
+  fmt::print(
+      "{}: same first answer as f32 on {:.1f} % of {} images{}, logits differ by {:.4f} "
+      "standard deviations (rms)\n",
+      what, agreement.top1 * 100, agreement.images,
+      agreement.top1 < guard ? fmt::format(" (below the guard of {:.1f} %)", guard * 100)
+                             : "",
+      agreement.logits_rms);
 }
 
 void PrintSummary(const model::Calibrated& calibrated, const std::string& path,
@@ -73,16 +86,12 @@ void PrintSummary(const model::Calibrated& calibrated, const std::string& path,
     const engine::Sensitivity& sensitivity = calibration.sensitivities[i];
     fmt::print("  {:.4f}  {}\n", sensitivity.logits_rms, sensitivity.op);
   }
-  for (const engine::Agreement& agreement : calibration.agreements) {
-    fmt::print(
-        "activations of {} bits: same first answer as f32 on {:.1f} % of {} images{}, "
-        "logits differ by {:.4f} standard deviations (rms)\n",
-        agreement.activation_bits, agreement.top1 * 100, agreement.images,
-        agreement.top1 < guard
-            ? fmt::format(" (below the guard of {:.1f} %)", guard * 100)
-            : "",
-        agreement.logits_rms);
+  for (const engine::Int8Agreement& agreement : calibration.agreements) {
+    PrintAgreement(
+        fmt::format("int8 with activations of {} bits", agreement.activation_bits),
+        agreement, guard);
   }
+  PrintAgreement("bf16", *calibration.bf16, guard);
   fmt::print("wrote {}\n", Printable(path));
 }
 

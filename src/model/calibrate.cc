@@ -70,6 +70,7 @@ class Calibrator {
     if (options_.scan_images > 0) RETURN_IF_ERROR(Scan(options_.scan_images));
     RETURN_IF_ERROR(Widen(options_.keep_wider));
     RETURN_IF_ERROR(ReachGuard());
+    RETURN_IF_ERROR(MeasureBf16());
     return Finish();
   }
 
@@ -203,12 +204,11 @@ class Calibrator {
     return absl::OkStatus();
   }
 
-  // The quantized network against float32 on the first `images` of them.
+  // The network of another precision against float32 on the first `images` of them.
   absl::StatusOr<engine::Agreement> Measure(const engine::PlanOptions& options,
                                             size_t images, Progress* progress) const {
     ASSIGN_OR_RETURN(Runner runner, NewRunner(options));
-    engine::Agreement agreement{.activation_bits = options.activation_bits,
-                                .images = static_cast<int>(images)};
+    engine::Agreement agreement{.images = static_cast<int>(images)};
     double difference = 0, sum = 0, squares = 0, count = 0;
     int same = 0;
     for (size_t i = 0; i < images; ++i) {
@@ -265,20 +265,20 @@ class Calibrator {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<engine::Agreement> MeasureAll(int activation_bits) const {
+  absl::StatusOr<engine::Int8Agreement> MeasureAll(int activation_bits) const {
     Progress progress(fmt::format("agreement, {} wider", calibration_.wider.size()),
                       ProgressUnit::kItems, images_.size(), options_.quiet);
     ASSIGN_OR_RETURN(const engine::Agreement agreement,
                      Measure(QuantizedOptions(calibration_.wider, activation_bits),
                              images_.size(), &progress));
     progress.Finish();
-    return agreement;
+    return engine::Int8Agreement{agreement, activation_bits};
   }
 
   // The guard is for the kernels of this machine; the other kind is measured too.
   absl::Status ReachGuard() {
     const int bits = engine::FastInt8ActivationBits();
-    ASSIGN_OR_RETURN(engine::Agreement agreement, MeasureAll(bits));
+    ASSIGN_OR_RETURN(engine::Int8Agreement agreement, MeasureAll(bits));
     for (int more = 1; agreement.top1 < options_.guard; more *= 2) {
       if (2 * calibration_.wider.size() >= ops_.size()) break;
       log_(fmt::format("agreement of {:.1f} %: {} more operations stay float32",
@@ -286,8 +286,18 @@ class Calibrator {
       RETURN_IF_ERROR(Widen(more));
       ASSIGN_OR_RETURN(agreement, MeasureAll(bits));
     }
-    ASSIGN_OR_RETURN(const engine::Agreement other, MeasureAll(bits == 8 ? 7 : 8));
+    ASSIGN_OR_RETURN(const engine::Int8Agreement other, MeasureAll(bits == 8 ? 7 : 8));
     calibration_.agreements = {agreement, other};
+    return absl::OkStatus();
+  }
+
+  absl::Status MeasureBf16() {
+    Progress progress("agreement of bf16", ProgressUnit::kItems, images_.size(),
+                      options_.quiet);
+    engine::PlanOptions options = plan_options_;
+    options.precision = engine::Precision::kBf16;
+    ASSIGN_OR_RETURN(calibration_.bf16, Measure(options, images_.size(), &progress));
+    progress.Finish();
     return absl::OkStatus();
   }
 

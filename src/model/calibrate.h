@@ -1,4 +1,4 @@
-// Finding out how to quantize a model to eight bits, from images like those that it will
+// Finding out how to run a model in int8 and bf16, from images like those that it will
 // see.
 #pragma once
 
@@ -48,9 +48,10 @@ struct Calibrated {
 
 // Runs the model on the images: ranges of the values (MinMax in one pass, else
 // histograms in a second), the means of their channels for the bias corrections, each
-// operation's sensitivity with it alone quantized, and the agreement of the whole. What
-// is int8 is computed as Plan does it where there are no kernels for it. `log` gets a
-// line for each step, and for each image that cannot be read (those are left out).
+// operation's sensitivity with it alone quantized, and the agreement of the whole, in
+// int8 and in bf16. Both are computed as Plan does it here, simulated where the machine
+// has no kernels for them. `log` gets a line for each step, and for each image that
+// cannot be read (those are left out).
 //
 // kInvalidArgument where no image can be read, the graph has nothing to quantize or
 // computes numbers that are not finite; kCancelled after Ctrl-C.

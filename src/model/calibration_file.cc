@@ -43,6 +43,20 @@ json::object FormatCorrection(const std::vector<float>& values) {
   return {{"step", Short(step)}, {"steps", CorrectionSteps(values, step)}};
 }
 
+// Takes the rest of the members.
+void ParseAgreement(ObjectReader& reader, engine::Agreement& agreement) {
+  agreement.images = reader.Int("images", 1, kMaxImages);
+  agreement.top1 = reader.Number("top1", 0, 1);
+  agreement.logits_rms = reader.Number("logits_rms", 0, kMaxFloat);
+  reader.Finish();
+}
+
+void FormatAgreement(const engine::Agreement& agreement, json::object& object) {
+  object["images"] = agreement.images;
+  object["top1"] = agreement.top1;
+  object["logits_rms"] = Short(static_cast<float>(agreement.logits_rms));
+}
+
 void ParseRanges(ObjectReader ranges, engine::Calibration& calibration,
                  std::string_view what, absl::Status& status) {
   for (const std::string& name : ranges.Names(kMaxNames)) {
@@ -93,13 +107,14 @@ absl::StatusOr<CalibrationFile> ParseCalibration(std::string_view text,
   file.method = top.String("method");
   file.images = top.Int("images", 1, kMaxImages);
   for (ObjectReader& reader : top.Objects("agreements", 2)) {
-    engine::Agreement agreement;
+    engine::Int8Agreement agreement;
     agreement.activation_bits = reader.Int("activation_bits", 7, 8);
-    agreement.images = reader.Int("images", 1, kMaxImages);
-    agreement.top1 = reader.Number("top1", 0, 1);
-    agreement.logits_rms = reader.Number("logits_rms", 0, kMaxFloat);
-    reader.Finish();
+    ParseAgreement(reader, agreement);
     calibration.agreements.push_back(agreement);
+  }
+  if (top.Has("bf16")) {
+    ObjectReader reader = top.Object("bf16");
+    ParseAgreement(reader, calibration.bf16.emplace());
   }
   for (std::string& name : top.Strings("wider", kMaxNames)) {
     calibration.wider.insert(std::move(name));
@@ -126,12 +141,10 @@ absl::StatusOr<CalibrationFile> ReadCalibration(const std::filesystem::path& pat
 std::string FormatCalibration(const CalibrationFile& file) {
   const engine::Calibration& calibration = file.calibration;
   json::array agreements;
-  for (const engine::Agreement& agreement : calibration.agreements) {
-    agreements.push_back(
-        json::object({{"activation_bits", agreement.activation_bits},
-                      {"images", agreement.images},
-                      {"top1", agreement.top1},
-                      {"logits_rms", Short(static_cast<float>(agreement.logits_rms))}}));
+  for (const engine::Int8Agreement& agreement : calibration.agreements) {
+    json::object object = {{"activation_bits", agreement.activation_bits}};
+    FormatAgreement(agreement, object);
+    agreements.push_back(std::move(object));
   }
   json::array wider;
   for (const std::string& name : calibration.wider) wider.emplace_back(name);
@@ -146,15 +159,17 @@ std::string FormatCalibration(const CalibrationFile& file) {
   for (const auto& [name, values] : calibration.bias_corrections) {
     corrections[Key(name)] = FormatCorrection(values);
   }
-  return PrintJson({{"schema_version", kSchemaVersion},
-                    {"model_sha256", file.model_sha256},
-                    {"method", file.method},
-                    {"images", file.images},
-                    {"agreements", std::move(agreements)},
-                    {"wider", std::move(wider)},
-                    {"sensitivities", std::move(sensitivities)},
-                    {"ranges", std::move(ranges)},
-                    {"bias_corrections", std::move(corrections)}});
+  json::object root = {{"schema_version", kSchemaVersion},
+                       {"model_sha256", file.model_sha256},
+                       {"method", file.method},
+                       {"images", file.images},
+                       {"agreements", std::move(agreements)}};
+  if (calibration.bf16) FormatAgreement(*calibration.bf16, root["bf16"].emplace_object());
+  root["wider"] = std::move(wider);
+  root["sensitivities"] = std::move(sensitivities);
+  root["ranges"] = std::move(ranges);
+  root["bias_corrections"] = std::move(corrections);
+  return PrintJson(root);
 }
 
 }  // namespace oriel::model

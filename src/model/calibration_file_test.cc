@@ -47,6 +47,9 @@ TEST(CalibrationFile, ReadsTheDocumentedExample) {
   ASSERT_NE(calibration.FindAgreement(7), nullptr);
   EXPECT_EQ(calibration.FindAgreement(7)->top1, 0.99);
   EXPECT_EQ(calibration.FindAgreement(8)->logits_rms, 0.0625);
+  ASSERT_TRUE(calibration.bf16);
+  EXPECT_EQ(calibration.bf16->images, 200);
+  EXPECT_EQ(calibration.bf16->logits_rms, 0.015625);
   ASSERT_EQ(calibration.sensitivities.size(), 2);
   EXPECT_EQ(calibration.sensitivities[0].op, "head/dense/BiasAdd");
 }
@@ -55,6 +58,17 @@ TEST(CalibrationFile, WritesTheDocumentedExample) {
   ASSERT_OK_AND_ASSIGN(const CalibrationFile file,
                        ParseCalibration(DocumentedExample(), "calibration.json"));
   EXPECT_EQ(FormatCalibration(file), DocumentedExample());
+}
+
+// Files from before bf16 was measured.
+TEST(CalibrationFile, Bf16MayBeMissing) {
+  std::string text = DocumentedExample();
+  const size_t begin = text.find("  \"bf16\""), end = text.find("  \"wider\"");
+  text.erase(begin, end - begin);
+  ASSERT_OK_AND_ASSIGN(const CalibrationFile file,
+                       ParseCalibration(text, "calibration.json"));
+  EXPECT_FALSE(file.calibration.bf16);
+  EXPECT_EQ(FormatCalibration(file), text);
 }
 
 TEST(CalibrationFile, KeepsCorrectionsToAThousandth) {
@@ -84,6 +98,10 @@ TEST(CalibrationFile, NamesWhatIsWrong) {
             "calibration.json: unknown key 'extra'");
   EXPECT_EQ(Error(Replaced("\"top1\": 0.995", "\"top1\": 1.5")),
             "calibration.json: 'agreements[0].top1' is 1.5E0, want a number from 0 to 1");
+  EXPECT_EQ(Error(Replaced("\"top1\": 1,", "\"top1\": -1,")),
+            "calibration.json: 'bf16.top1' is -1, want a number from 0 to 1");
+  EXPECT_EQ(Error(Replaced("\"top1\": 1,", "")),
+            "calibration.json: 'bf16.top1' is missing");
   EXPECT_EQ(Error(Replaced("\"step\": 0.5,", "\"step\": 0.5, \"more\": 1,")),
             "calibration.json: unknown key 'bias_corrections.blocks_0/Relu6.more'");
   EXPECT_EQ(Error(Replaced("[0, 6]", "[7, 6]")),

@@ -46,6 +46,9 @@ class ObjectReader {
   double Double(const char* key, double above, double to, double fallback);
   // The hex digits of a SHA-256.
   std::string Sha256(const char* key);
+  bool Has(std::string_view key) const {
+    return object_.contains({key.data(), key.size()});
+  }
   // A member that is an object; an empty one when it is not there.
   ObjectReader Object(std::string_view key);
   // An array of finite numbers, `least` to `most` of them.

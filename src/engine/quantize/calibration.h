@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,14 +20,18 @@ struct ValueRange {
   bool operator==(const ValueRange&) const = default;
 };
 
-// How far the quantized network is from the float32 one, on the sample inputs.
+// How far the network of another precision is from the float32 one, on the sample
+// inputs.
 struct Agreement {
-  int activation_bits = 8;  // 8, or 7: the largest quantized number is 2^bits - 1
   int images = 0;
   double top1 = 0;  // part of the images whose highest score is of the same class
   // Of the differences between the logits, in units of the standard deviation of all
   // the float32 ones.
   double logits_rms = 0;
+};
+
+struct Int8Agreement : Agreement {
+  int activation_bits = 8;  // 8, or 7: the largest quantized number is 2^bits - 1
 };
 
 // How much of the error one operation makes: Agreement::logits_rms with this operation
@@ -48,18 +53,19 @@ struct Calibration {
 
   // The most sensitive first. Only those that were measured.
   std::vector<Sensitivity> sensitivities;
-  std::vector<Agreement> agreements;  // at most one for each activation_bits
+  std::vector<Int8Agreement> agreements;  // at most one for each activation_bits
+  std::optional<Agreement> bf16;          // of Precision::kBf16
 
   // nullptr: not measured.
-  const Agreement* FindAgreement(int activation_bits) const {
-    for (const Agreement& agreement : agreements) {
+  const Int8Agreement* FindAgreement(int activation_bits) const {
+    for (const Int8Agreement& agreement : agreements) {
       if (agreement.activation_bits == activation_bits) return &agreement;
     }
     return nullptr;
   }
 };
 
-// The top-1 agreement that makes int8 good enough for Precision::kAuto.
+// The top-1 agreement that makes int8 or bf16 good enough for Precision::kAuto.
 inline constexpr double kDefaultGuard = 0.99;
 
 struct PrecisionChoice {
@@ -67,13 +73,21 @@ struct PrecisionChoice {
   std::string reason;  // for people, with the numbers
 };
 
-// What Precision::kAuto stands for here: int8 where the calibration (may be null) has a
-// measured agreement of at least `guard` and this machine has kernels that make it worth
-// it, else f32.
+// What a machine has that makes a precision worth it.
+struct FastPrecisions {
+  int int8_activation_bits = 0;  // that its kernels for int8 want; 0: it has none
+  bool bf16 = false;             // AVX512_BF16 or AMX
+  bool bf16_tiles = false;       // AMX
+};
+
+// Of this machine.
+FastPrecisions FindFastPrecisions();
+
+// What Precision::kAuto stands for: of the precisions that the machine is fast in and
+// whose agreement the calibration (may be null) has measured to be at least `guard`,
+// bf16 on a machine with tiles for it, else int8, else bf16; f32 where there is none.
 PrecisionChoice ChoosePrecision(const Calibration* calibration,
-                                double guard = kDefaultGuard);
-// The same on a machine whose kernels want `activation_bits`; 0: it has none for int8.
-PrecisionChoice ChoosePrecision(const Calibration* calibration, double guard,
-                                int activation_bits);
+                                double guard = kDefaultGuard,
+                                const FastPrecisions& machine = FindFastPrecisions());
 
 }  // namespace oriel::engine

@@ -198,17 +198,46 @@ TEST(BiasCorrections, CountPaddingByPlaces) {
 }
 
 TEST(ChoosePrecision, WantsCalibrationKernelsAndAgreement) {
+  const auto choose = [](const Calibration* calibration, double guard, int bits) {
+    return ChoosePrecision(calibration, guard, {.int8_activation_bits = bits});
+  };
   Calibration calibration;
-  EXPECT_EQ(ChoosePrecision(nullptr, 0.99, 8).precision, Precision::kF32);
-  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, 8).precision, Precision::kF32);
-  calibration.agreements = {{8, 200, 0.995, 0.05}, {7, 200, 0.98, 0.1}};
-  const PrecisionChoice good = ChoosePrecision(&calibration, 0.99, 8);
+  EXPECT_EQ(choose(nullptr, 0.99, 8).precision, Precision::kF32);
+  EXPECT_EQ(choose(&calibration, 0.99, 8).precision, Precision::kF32);
+  calibration.agreements = {{{200, 0.995, 0.05}, 8}, {{200, 0.98, 0.1}, 7}};
+  calibration.bf16 = {200, 1, 0.01};  // which the machine does not have
+  const PrecisionChoice good = choose(&calibration, 0.99, 8);
   EXPECT_EQ(good.precision, Precision::kInt8);
   EXPECT_EQ(good.reason,
             "int8: int8 agrees with f32 on 99.5 % of 200 images (guard 99.0 %)");
-  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, 7).precision, Precision::kF32);
-  EXPECT_EQ(ChoosePrecision(&calibration, 0.98, 7).precision, Precision::kInt8);
-  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, 0).precision, Precision::kF32);
+  EXPECT_EQ(choose(&calibration, 0.99, 7).precision, Precision::kF32);
+  EXPECT_EQ(choose(&calibration, 0.98, 7).precision, Precision::kInt8);
+  EXPECT_EQ(choose(&calibration, 0.99, 0).precision, Precision::kF32);
+}
+
+TEST(ChoosePrecision, TakesBf16WhereInt8WillNotDoOrTilesAreFaster) {
+  const FastPrecisions both = {.int8_activation_bits = 8, .bf16 = true};
+  const FastPrecisions tiles = {
+      .int8_activation_bits = 8, .bf16 = true, .bf16_tiles = true};
+  const FastPrecisions bf16_only = {.bf16 = true};
+  Calibration calibration;
+  calibration.agreements = {{{200, 0.995, 0.05}, 8}};
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, both).precision, Precision::kInt8);
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, tiles).precision, Precision::kInt8);
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, bf16_only).reason,
+            "f32: no fast int8 kernels on this machine; bf16 was not measured");
+  calibration.bf16 = {100, 0.99, 0.01};
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, both).precision, Precision::kInt8);
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, tiles).precision, Precision::kBf16);
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.99, bf16_only).precision, Precision::kBf16);
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.999, tiles).precision, Precision::kF32);
+  calibration.agreements[0].top1 = 0.97;
+  const PrecisionChoice instead = ChoosePrecision(&calibration, 0.99, both);
+  EXPECT_EQ(instead.precision, Precision::kBf16);
+  EXPECT_EQ(instead.reason,
+            "bf16: bf16 agrees with f32 on 99.0 % of 100 images (guard 99.0 %); int8 "
+            "agrees with f32 on 97.0 % of 200 images (guard 99.0 %)");
+  EXPECT_EQ(ChoosePrecision(&calibration, 0.995, both).precision, Precision::kF32);
 }
 
 }  // namespace

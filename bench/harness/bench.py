@@ -187,6 +187,14 @@ class Bench:
 
     # Whole processes -------------------------------------------------------------------
 
+    def whole_row(self, measure, what, metric, once, precision):
+        """A row of whole processes; one that fails costs no other row."""
+        try:
+            return measure(once, precision)
+        except OrielError as e:
+            self.tell(f"{what}, {precision}: {e}")
+            return report.Row(f"{what}, {precision}", metric, skipped=str(e))
+
     def start_row(self, once, precision):
         """From nothing to the answer for one image, both with what they keep on disk: Oriel's
         plan cache, OpenVINO's model cache."""
@@ -291,8 +299,8 @@ class Bench:
         rows.append(self.auto_row(auto, cases, kept))
         for name, ours, theirs in measured:
             if ours == theirs:
-                rows.append(self.start_row(once, ours))
-                rows.append(self.memory_row(once, ours))
+                rows.append(self.whole_row(self.start_row, "start", SECONDS, once, ours))
+                rows.append(self.whole_row(self.memory_row, "memory", MEMORY, once, ours))
         return rows, dropped, len(kept)
 
     def auto_case(self):

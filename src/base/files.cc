@@ -182,6 +182,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const fs::path& target) {
   const fs::path temporary = TemporarySibling(normal);
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return ErrnoError(errno, normal.string());
+  ::flock(fd, LOCK_EX | LOCK_NB);  // what is locked is not abandoned
   return AtomicFile(normal, temporary, fd);
 }
 
@@ -223,29 +224,46 @@ absl::Status WriteFileAtomically(const fs::path& target, std::string_view conten
 
 namespace {
 
-// Removes what killed processes left of earlier attempts at `target`: temporary
-// directories whose lock nobody holds.
-void RemoveAbandonedSiblings(const fs::path& target) {
+// Calls `remove` for the temporary siblings of `target` whose lock nobody holds, while it
+// holds it. `flags`: what they are opened with.
+template <typename Remove>
+void ForAbandonedSiblings(const fs::path& target, int flags, const Remove& remove) {
   const std::string prefix =
       fmt::format(".{}{}", target.filename().string(), kTemporaryMark);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(target.parent_path(), error)) {
     if (!entry.path().filename().string().starts_with(prefix)) continue;
-    if (!entry.is_directory(error)) continue;
-    Descriptor fd(::open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    Descriptor fd(::open(entry.path().c_str(),
+                         O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags));
     if (fd.get() < 0 || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
-    fs::remove_all(entry.path(), error);
+    remove(entry.path(), fd.get());
   }
 }
 
 }  // namespace
+
+void RemoveAbandonedTemporaries(const fs::path& target) {
+  ForAbandonedSiblings(Normalized(target), 0, [](const fs::path& path, int fd) {
+    struct stat info;
+    // One that was made just now may not be locked yet.
+    constexpr time_t kSeconds = 60;
+    if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+        info.st_mtim.tv_sec > ::time(nullptr) - kSeconds) {
+      return;
+    }
+    ::unlink(path.c_str());
+  });
+}
 
 absl::StatusOr<AtomicDirectory> AtomicDirectory::Create(const fs::path& target) {
   const fs::path normal = Normalized(target);
   std::error_code error;
   fs::create_directories(normal.parent_path(), error);
   if (error) return ErrnoError(error.value(), normal.parent_path().string());
-  RemoveAbandonedSiblings(normal);
+  ForAbandonedSiblings(normal, O_DIRECTORY, [](const fs::path& path, int) {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  });
   const fs::path temporary = TemporarySibling(normal);
   if (::mkdir(temporary.c_str(), 0755) != 0) {
     return ErrnoError(errno, normal.string());

@@ -70,6 +70,10 @@ class RandomAccessFile {
   int fd_;
 };
 
+// Removes what killed processes left of earlier attempts to write the file `target`
+// atomically: temporary siblings, a minute old and more, that nobody is writing.
+void RemoveAbandonedTemporaries(const std::filesystem::path& target);
+
 // A file that appears under its name whole or not at all: bytes go to a
 // temporary sibling, Commit syncs it and renames it over the target. Destroyed
 // without Commit it leaves nothing behind. One thread at a time.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "base/testing.h"
@@ -45,6 +46,35 @@ TEST(AtomicFile, SaysWhatIsWrong) {
             absl::StatusCode::kNotFound);
   const auto error = WriteFileAtomically(dir.path(), "x");
   EXPECT_THAT(std::string(Message(error)), HasSubstr("is a directory"));
+}
+
+TEST(AtomicFile, WhatAKilledProcessLeftIsRemoved) {
+  const TemporaryDirectory dir;
+  const fs::path target = dir.path() / "f";
+  const auto leave = [&](const char* name, std::chrono::seconds age) {
+    const fs::path path = dir.path() / name;
+    std::ofstream(path) << "half";
+    fs::last_write_time(path, fs::file_time_type::clock::now() - age);
+    return path;
+  };
+  const fs::path old = leave(".f.tmp-999999-0", std::chrono::hours(1));
+  const fs::path fresh = leave(".f.tmp-999999-1", std::chrono::seconds(0));
+  const fs::path of_another = leave(".g.tmp-999999-0", std::chrono::hours(1));
+  auto writing = AtomicFile::Create(target);
+  ASSERT_OK(writing.status());
+  for (const std::string& name : Names(dir.path())) {  // the one that is being written
+    if (name.starts_with(".f") && dir.path() / name != fresh) {
+      fs::last_write_time(dir.path() / name,
+                          fs::file_time_type::clock::now() - std::chrono::hours(1));
+    }
+  }
+  RemoveAbandonedTemporaries(target);
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_TRUE(fs::exists(fresh));
+  EXPECT_TRUE(fs::exists(of_another));
+  ASSERT_OK(writing->Append("whole"));
+  ASSERT_OK(writing->Commit());
+  EXPECT_EQ(*ReadFile(target), "whole");
 }
 
 TEST(AtomicDirectory, ReplacesWhole) {

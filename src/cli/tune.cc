@@ -45,8 +45,10 @@ absl::Status TunePlan(const Flags& flags, const model::ModelGraph& graph,
            }}));
   if (progress) progress->Finish();
   if (result.choices == 0) {
-    fmt::print("batch {}, {} threads: no kernel of ours to choose\n", batch,
-               options.threads);
+    fmt::print(
+        "batch {}, {} threads: nothing to choose, oneDNN computes this plan's "
+        "convolutions\n",
+        batch, options.threads);
     return absl::OkStatus();
   }
   fmt::print(
@@ -55,7 +57,21 @@ absl::Status TunePlan(const Flags& flags, const model::ModelGraph& graph,
       batch, options.threads, result.changed, result.choices, result.seconds_before * 1e3,
       result.seconds_after * 1e3, result.seconds_before / result.seconds_after);
   // With the choices: what the next start finds packed.
-  return engine::Plan::Compile(graph.graph(), options).status();
+  RETURN_IF_ERROR(engine::Plan::Compile(graph.graph(), options).status());
+  return graph.SaveCache();
+}
+
+absl::Status TuneAll(const Flags& flags, const model::ModelConfig& config,
+                     const model::ModelGraph& graph, engine::PlanOptions options) {
+  for (const int threads : flags.threads) {
+    options.threads = threads > 0 ? threads : AvailableCpus();
+    for (const int batch : flags.batches) {
+      options.inputs = {
+          {config.input, Shape({batch, config.height, config.width, int64_t{3}})}};
+      RETURN_IF_ERROR(TunePlan(flags, graph, options, batch));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> Run(const Flags& flags) {
@@ -71,25 +87,19 @@ absl::StatusOr<int> Run(const Flags& flags) {
   if (options.precision == engine::Precision::kAuto) {
     options.precision = engine::ChoosePrecision(files.calibration.get()).precision;
   }
+  if (options.precision != engine::Precision::kF32 &&
+      options.precision != engine::Precision::kF32Exact) {
+    return FailedPrecondition("{} has one kernel for each operation: nothing to tune",
+                              engine::PrecisionName(options.precision));
+  }
   options.calibration = files.calibration;
   options.outputs = {files.config.predictions};
   ASSIGN_OR_RETURN(const auto graph, model::ModelGraph::Open(
                                          directory.path, files.config, options.precision,
                                          options.backend, flags.plan_cache));
   graph->SetUp(options);
-  absl::Status status;
-  for (const int threads : flags.threads) {
-    options.threads = threads > 0 ? threads : AvailableCpus();
-    for (const int batch : flags.batches) {
-      options.inputs = {{files.config.input, Shape({batch, files.config.height,
-                                                    files.config.width, int64_t{3}})}};
-      if (status.ok()) status = TunePlan(flags, *graph, options, batch);
-    }
-  }
-  // What was found before Ctrl-C is kept, too.
-  if (!status.ok() && status.code() != absl::StatusCode::kCancelled) return status;
-  RETURN_IF_ERROR(graph->SaveCache());
-  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(graph->CheckCacheCanBeSaved());
+  RETURN_IF_ERROR(TuneAll(flags, files.config, *graph, options));
   return 0;
 }
 

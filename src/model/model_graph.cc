@@ -1,11 +1,16 @@
 #include "model/model_graph.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <set>
+#include <thread>
 #include <unordered_map>
 
 #include "base/digest.h"
@@ -102,6 +107,10 @@ std::vector<fs::path> Candidates(const fs::path& version_directory,
   if (const fs::path user = UserCacheDirectory(); !user.empty()) {
     candidates.push_back(user / elsewhere);
   }
+  // What is written is what is read first the next time.
+  const bool writable =
+      ::faccessat(AT_FDCWD, version_directory.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+  if (!writable) std::reverse(candidates.begin(), candidates.end());
   return candidates;
 }
 
@@ -123,6 +132,38 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> OpenTrusted(const fs::path& pa
   auto file = open();
   ::close(fd);
   return file;
+}
+
+// Processes that write caches in a directory take turns, so that none loses what another
+// one adds. A process that waits for too long goes ahead.
+class Turn {
+ public:
+  explicit Turn(const fs::path& directory)
+      : fd_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    constexpr int kAttempts = 100;
+    constexpr std::chrono::milliseconds kBetween(100);
+    for (int i = 0; fd_ >= 0 && i < kAttempts; ++i) {
+      if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+      std::this_thread::sleep_for(kBetween);
+    }
+  }
+  ~Turn() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  int fd_;
+};
+
+// The first one's code, and what each said.
+absl::Status Joined(const std::vector<absl::Status>& errors) {
+  std::string text;
+  for (const absl::Status& error : errors) {
+    text += fmt::format("{}{}", text.empty() ? "" : "; ", Message(error));
+  }
+  return absl::Status(errors.front().code(), text);
 }
 
 absl::Status CheckModelFile(const fs::path& file, const ModelConfig& config) {
@@ -183,6 +224,7 @@ absl::Status ModelGraph::LoadCache(const fs::path& path, const fs::path& model_f
   for (const PlanCacheContents::Weights& weights : cache.weights) {
     weights_->Add(weights.key, weights.bytes, file);
   }
+  loaded_choices_ = cache.choices;
   choices_ = std::make_shared<engine::Choices>(std::move(cache.choices));
   outdated_ = copied;
   return absl::OkStatus();
@@ -238,6 +280,49 @@ void ModelGraph::SetUp(engine::PlanOptions& options) const {
   options.choices = choices_;
 }
 
+absl::Status ModelGraph::CheckCacheCanBeSaved() const {
+  std::vector<absl::Status> errors;
+  for (const fs::path& path : candidates_) {
+    std::error_code error;  // what is wrong, writing will say
+    fs::create_directories(path.parent_path(), error);
+    const absl::Status status = AtomicFile::Create(path).status();
+    if (status.ok()) return status;
+    errors.push_back(status);
+  }
+  return errors.empty() ? absl::OkStatus() : Joined(errors);
+}
+
+absl::Status ModelGraph::SaveTo(const fs::path& path, PlanCacheContents cache) const {
+  std::error_code error;  // what is wrong, writing will say
+  fs::create_directories(path.parent_path(), error);
+  const Turn turn(path.parent_path());
+  // What others have written since we read it stays, but for what we chose anew.
+  std::shared_ptr<const MappedFile> there;
+  if (auto file = OpenTrusted(path); file.ok()) there = *std::move(file);
+  if (there != nullptr) {
+    const auto others = ParsePlanCache(there->bytes(), path.string());
+    if (others.ok() && others->fingerprint == fingerprint_ && others->model == stamp_) {
+      for (const auto& [key, value] : others->choices) {
+        const auto was = loaded_choices_.find(key);
+        const auto ours = cache.choices.find(key);
+        const bool unchanged = ours != cache.choices.end() &&
+                               was != loaded_choices_.end() &&
+                               was->second == ours->second;
+        if (ours == cache.choices.end() || unchanged) cache.choices[key] = value;
+      }
+      std::set<std::string_view> keys;
+      for (const auto& weights : cache.weights) keys.insert(weights.key);
+      uint64_t bytes = 0;
+      for (const auto& weights : others->weights) {
+        if (keys.contains(weights.key)) continue;
+        if ((bytes += weights.bytes.size()) <= kMaxUnused)
+          cache.weights.push_back(weights);
+      }
+    }
+  }
+  return WritePlanCache(cache, path);
+}
+
 absl::Status ModelGraph::SaveCache() const {
   if (candidates_.empty()) return absl::OkStatus();
   if (!outdated_ && weights_->counts().made == 0 && !choices_->changed()) {
@@ -254,14 +339,13 @@ absl::Status ModelGraph::SaveCache() const {
     if (!entry.asked && (unused += entry.bytes.size()) > kMaxUnused) continue;
     cache.weights.push_back({.key = entry.key, .bytes = entry.bytes});
   }
-  absl::Status status;
+  std::vector<absl::Status> errors;
   for (const fs::path& path : candidates_) {
-    std::error_code error;  // what is wrong, writing will say
-    fs::create_directories(path.parent_path(), error);
-    status = WritePlanCache(cache, path);
+    const absl::Status status = SaveTo(path, cache);
     if (status.ok()) return status;
+    errors.push_back(status);
   }
-  return status;
+  return Joined(errors);
 }
 
 }  // namespace oriel::model

@@ -52,6 +52,8 @@ class ModelGraph {
   // first answer is out: it takes as long as the disk takes for the packed weights.
   // Where it cannot be written, the error; the plans are none the worse for it.
   absl::Status SaveCache() const;
+  // Whether SaveCache would find a place, for work that is of no use without: before it.
+  absl::Status CheckCacheCanBeSaved() const;
   // For people: which cache was used, or why none.
   const std::string& cache_report() const { return report_; }
 
@@ -62,6 +64,7 @@ class ModelGraph {
   absl::Status LoadCache(const std::filesystem::path& path,
                          const std::filesystem::path& model_file,
                          const ModelConfig& config, bool verify);
+  absl::Status SaveTo(const std::filesystem::path& path, PlanCacheContents cache) const;
 
   tensorflow::GraphDef graph_;
   std::shared_ptr<const engine::ConstantSource> constants_;  // null: all are in graph_
@@ -70,6 +73,7 @@ class ModelGraph {
 
   // Of the cache; no candidates: there is none.
   std::vector<std::filesystem::path> candidates_;  // where the file may lie, best first
+  engine::Choices::Entries loaded_choices_;        // of the file that was read
   std::string fingerprint_;
   FileStamp stamp_;         // of model.pb
   std::string serialized_;  // graph_

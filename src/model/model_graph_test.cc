@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 
@@ -236,6 +238,96 @@ TEST_F(ModelGraphTest, GoesElsewhereWhereItMayNotBeWritten) {
   ASSERT_OK(Use({.directory = wanted}).status());
   EXPECT_EQ(Caches(wanted).size(), 1);
   EXPECT_EQ(Use({.directory = wanted})->made, 0);
+}
+
+// Root may write anywhere, and becomes nobody here; others lose the right to write.
+class WithoutWriting {
+ public:
+  explicit WithoutWriting(const fs::path& directory) : directory_(directory) {
+    fs::permissions(directory_, fs::perms(0555));
+    if (::geteuid() == 0) was_root_ = ::seteuid(kNobody) == 0;
+  }
+  ~WithoutWriting() {
+    if (was_root_) {
+      EXPECT_EQ(::seteuid(0), 0);
+    }
+    fs::permissions(directory_, fs::perms(0755));
+  }
+  static constexpr uid_t kNobody = 65534;
+
+ private:
+  const fs::path directory_;
+  bool was_root_ = false;
+};
+
+TEST_F(ModelGraphTest, ReadsFirstWhatItCanWriteTo) {
+  ASSERT_OK(Use().status());
+  const fs::path shipped = Caches(path())[0];
+  // As a copy of the model has it.
+  fs::last_write_time(file(), fs::last_write_time(file()) + std::chrono::hours(1));
+  for (const fs::path& opened : {directory_.path(), path().parent_path()}) {
+    fs::permissions(opened, fs::perms(0755));
+  }
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(user_.path().c_str(), WithoutWriting::kNobody, 0), 0);
+  }
+  const WithoutWriting writing(path());
+  ASSERT_OK_AND_ASSIGN(const Result first, Use());
+  EXPECT_EQ(first.report, "plan cache: " + shipped.string());
+  EXPECT_EQ(first.made, 0);
+  ASSERT_EQ(Caches(user_.path()).size(), 1);
+  const fs::path own = Caches(user_.path())[0];
+  ASSERT_OK_AND_ASSIGN(const FileStamp written, StampOf(own));
+  ASSERT_OK_AND_ASSIGN(const Result second, Use());
+  EXPECT_EQ(second.report, "plan cache: " + own.string());
+  EXPECT_EQ(second.made, 0);
+  EXPECT_EQ(*StampOf(own), written);
+  // What another batch size needs is there the next time, too.
+  EXPECT_GT(Use({}, 1, Precision::kF32Exact)->made, 0);
+  EXPECT_EQ(Use({}, 1, Precision::kF32Exact)->made, 0);
+}
+
+TEST_F(ModelGraphTest, ProcessesAddToWhatOthersWrote) {
+  const auto open = [&] {
+    return ModelGraph::Open(path(), config_, Precision::kF32, Backend::kAuto, {});
+  };
+  const auto choices_of = [](const ModelGraph& graph) {
+    engine::PlanOptions options;
+    graph.SetUp(options);
+    return options.choices;
+  };
+  {
+    ASSERT_OK_AND_ASSIGN(const auto graph, open());
+    choices_of(*graph)->Insert("old", "1");
+    ASSERT_OK(graph->SaveCache());
+  }
+  ASSERT_OK_AND_ASSIGN(const auto slow, open());
+  ASSERT_OK_AND_ASSIGN(const auto tuner, open());
+  choices_of(*tuner)->Insert("tuned", "direct");
+  choices_of(*tuner)->Insert("old", "2");
+  ASSERT_OK(tuner->SaveCache());
+  ASSERT_OK(Use().status());  // packs weights, and adds them
+  choices_of(*slow)->Insert("new", "winograd");
+  ASSERT_OK(slow->SaveCache());
+
+  ASSERT_OK_AND_ASSIGN(const auto last, open());
+  EXPECT_EQ(
+      choices_of(*last)->entries(),
+      (engine::Choices::Entries{{"new", "winograd"}, {"old", "2"}, {"tuned", "direct"}}));
+  EXPECT_EQ(Use()->made, 0);
+}
+
+TEST_F(ModelGraphTest, SaysBeforehandThatItCannotBeSaved) {
+  ASSERT_OK_AND_ASSIGN(
+      const auto graph,
+      ModelGraph::Open(path(), config_, Precision::kF32, Backend::kAuto,
+                       {.directory = "/proc/no_directory_can_be_made_here"}));
+  EXPECT_THAT(Message(graph->CheckCacheCanBeSaved()), HasSubstr("/proc/no_directory"));
+  ASSERT_OK_AND_ASSIGN(
+      const auto beside,
+      ModelGraph::Open(path(), config_, Precision::kF32, Backend::kAuto, {}));
+  EXPECT_OK(beside->CheckCacheCanBeSaved());
+  EXPECT_TRUE(Caches(path()).empty());
 }
 
 TEST_F(ModelGraphTest, KeepsChoices) {

@@ -216,6 +216,7 @@ absl::Status WritePlanCache(const PlanCacheContents& contents,
   AppendNumber<uint32_t>(Crc32c(AsBytes(head)), preamble);
   AppendNumber<uint64_t>(head_size, preamble);
 
+  RemoveAbandonedTemporaries(path);
   ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
   if (::fchmod(file.fd(), 0644) != 0) return ErrnoError(errno, path.string());
   PieceWriter writer(file);

@@ -123,73 +123,116 @@ absl::StatusOr<std::vector<Tensor>> ExactOutputs(const tensorflow::GraphDef& gra
   return trial.outputs();
 }
 
-}  // namespace
+// The search: what is tried goes into the plan's choices.
+class Tuner {
+ public:
+  Tuner(const tensorflow::GraphDef& graph, const TuneOptions& options)
+      : graph_(graph),
+        options_(options),
+        choices_(*options.plan.choices),
+        before_(Copy()) {}
 
-absl::StatusOr<TuneResult> Tune(const tensorflow::GraphDef& graph,
-                                const TuneOptions& options) {
-  Choices& choices = *options.plan.choices;
-  const auto copy = [&] { return std::make_shared<Choices>(choices.entries()); };
-  const std::shared_ptr<Choices> before = copy();
-  std::map<std::string, Choice> open;  // `chosen` is the best so far
-  size_t rounds = 0;
-  std::vector<Tensor> inputs;
-  {
-    ASSIGN_OR_RETURN(const Trial trial, Trial::Make(graph, options.plan, before));
-    inputs = RandomInputs(trial.plan());
+  absl::StatusOr<TuneResult> Run() {
+    RETURN_IF_ERROR(Prepare());
+    const absl::Status status = Search();
+    const absl::StatusOr<bool> kept = status.ok() ? IsBetter() : status;
+    // What the whole plan does not vouch for is taken back.
+    for (const auto& [key, choice] : open_) {
+      const Choice& was = at_first_.at(key);
+      if (choice.chosen == was.chosen) continue;
+      if (kept.ok() && *kept) {
+        ++result_.changed;
+      } else {
+        choices_.Insert(key, was.candidates[was.chosen]);
+      }
+    }
+    RETURN_IF_ERROR(kept.status());
+    if (!*kept) result_.seconds_after = result_.seconds_before;
+    return result_;
+  }
+
+ private:
+  std::shared_ptr<Choices> Copy() const {
+    return std::make_shared<Choices>(choices_.entries());
+  }
+
+  absl::Status Prepare() {
+    ASSIGN_OR_RETURN(const Trial trial, Trial::Make(graph_, options_.plan, before_));
+    inputs_ = RandomInputs(trial.plan());
     for (const StepInfo& step : trial.plan().steps()) {
       if (step.choice.candidates.size() < 2) continue;
-      open.emplace(step.choice.key, step.choice);
-      rounds = std::max(rounds, step.choice.candidates.size());
+      open_.emplace(step.choice.key, step.choice);
+      rounds_ = std::max(rounds_, step.choice.candidates.size());
     }
+    at_first_ = open_;
+    result_.choices = static_cast<int>(open_.size());
+    ASSIGN_OR_RETURN(exact_, ExactOutputs(graph_, options_.plan, inputs_));
+    return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const std::vector<Tensor> exact,
-                   ExactOutputs(graph, options.plan, inputs));
-  TuneResult result{.choices = static_cast<int>(open.size())};
-  const std::map<std::string, Choice> at_first = open;
 
-  for (size_t round = 0; round < rounds; ++round) {
-    if (options.progress) {
-      options.progress(static_cast<int>(round) + 1, static_cast<int>(rounds));
+  absl::Status Search() {
+    for (size_t round = 0; round < rounds_; ++round) {
+      if (options_.progress) {
+        options_.progress(static_cast<int>(round) + 1, static_cast<int>(rounds_));
+      }
+      RETURN_IF_ERROR(TryRound(round));
     }
-    const std::shared_ptr<Choices> trying = copy();
+    return absl::OkStatus();
+  }
+
+  // Each convolution's candidate of this number, all in one plan.
+  absl::Status TryRound(size_t round) {
+    const std::shared_ptr<Choices> trying = Copy();
     std::vector<Choice*> tried;
-    for (auto& [key, choice] : open) {
+    for (auto& [key, choice] : open_) {
       if (round >= choice.candidates.size() || round == choice.chosen) continue;
       trying->Insert(key, choice.candidates[round]);
       tried.push_back(&choice);
     }
-    if (tried.empty()) continue;
-    ASSIGN_OR_RETURN(Trial best, Trial::Make(graph, options.plan, copy()));
-    ASSIGN_OR_RETURN(Trial other, Trial::Make(graph, options.plan, trying));
-    RETURN_IF_ERROR(RunInTurns(inputs, options.runs, best, other));
-    if (!Agree(exact, other.outputs())) continue;
+    if (tried.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(Trial best, Trial::Make(graph_, options_.plan, Copy()));
+    ASSIGN_OR_RETURN(Trial other, Trial::Make(graph_, options_.plan, trying));
+    RETURN_IF_ERROR(RunInTurns(inputs_, options_.runs, best, other));
+    if (!Agree(exact_, other.outputs())) return absl::OkStatus();
     for (Choice* const choice : tried) {
-      if (!IsFaster(best.by_key().at(choice->key), other.by_key().at(choice->key),
-                    options.gain)) {
-        continue;
+      if (IsFaster(best.by_key().at(choice->key), other.by_key().at(choice->key),
+                   options_.gain)) {
+        choice->chosen = round;
+        choices_.Insert(choice->key, choice->candidates[round]);
       }
-      choice->chosen = round;
-      choices.Insert(choice->key, choice->candidates[round]);
     }
+    return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(Trial first, Trial::Make(graph, options.plan, before));
-  ASSIGN_OR_RETURN(Trial last, Trial::Make(graph, options.plan, copy()));
-  RETURN_IF_ERROR(RunInTurns(inputs, 2 * options.runs, first, last));
-  result.seconds_before = Median(first.seconds());
-  result.seconds_after = Median(last.seconds());
-  const bool kept = result.seconds_after < result.seconds_before &&
-                    IsFaster(first.seconds(), last.seconds(), /*gain=*/0);
-  for (const auto& [key, choice] : open) {
-    const Choice& was = at_first.at(key);
-    if (choice.chosen == was.chosen) continue;
-    ++result.changed;
-    if (!kept) choices.Insert(key, was.candidates[was.chosen]);
+
+  // Whether the plan with all that was kept, which no round ran together, is faster than
+  // the one before, and as right.
+  absl::StatusOr<bool> IsBetter() {
+    ASSIGN_OR_RETURN(Trial first, Trial::Make(graph_, options_.plan, before_));
+    ASSIGN_OR_RETURN(Trial last, Trial::Make(graph_, options_.plan, Copy()));
+    RETURN_IF_ERROR(RunInTurns(inputs_, 2 * options_.runs, first, last));
+    result_.seconds_before = Median(first.seconds());
+    result_.seconds_after = Median(last.seconds());
+    return Agree(exact_, last.outputs()) &&
+           result_.seconds_after < result_.seconds_before &&
+           IsFaster(first.seconds(), last.seconds(), /*gain=*/0);
   }
-  if (!kept) {
-    result.changed = 0;
-    result.seconds_after = result.seconds_before;
-  }
-  return result;
+
+  const tensorflow::GraphDef& graph_;
+  const TuneOptions& options_;
+  Choices& choices_;
+  const std::shared_ptr<Choices> before_;
+  std::vector<Tensor> inputs_, exact_;
+  std::map<std::string, Choice> open_;  // `chosen` is the best so far
+  std::map<std::string, Choice> at_first_;
+  size_t rounds_ = 0;
+  TuneResult result_;
+};
+
+}  // namespace
+
+absl::StatusOr<TuneResult> Tune(const tensorflow::GraphDef& graph,
+                                const TuneOptions& options) {
+  return Tuner(graph, options).Run();
 }
 
 }  // namespace oriel::engine

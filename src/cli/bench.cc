@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
 #include "cli/runnable.h"
+#include "cli/validators.h"
 #include "engine/benchmark/measure.h"
 #include "engine/benchmark/peak.h"
 #include "graph/graph_util.h"
@@ -321,7 +322,7 @@ Action SetupBench(CLI::App& command) {
       .add_option("--duration", flags->duration,
                   "Seconds of each measurement, after a fifth of it to warm up")
       ->capture_default_str()
-      ->check(CLI::Range(0.01, 3600.0));
+      ->check(FiniteRange(0.01, 3600.0));
   command
       .add_option("--shape", flags->shapes,
                   "NAME=Nx299x299x3: the shape of an input that the graph leaves open, "

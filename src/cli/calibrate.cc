@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
 #include "cli/image_inputs.h"
+#include "cli/validators.h"
 #include "model/model_directory.h"
 
 namespace oriel::cli {
@@ -98,6 +99,10 @@ void PrintSummary(const model::Calibrated& calibrated, const std::string& path,
 absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(const model::ModelDirectory directory,
                    model::FindModel(flags.model, flags.model_dir));
+  const std::filesystem::path path = flags.output.empty()
+                                         ? directory.path / model::kCalibrationFile
+                                         : std::filesystem::path(flags.output);
+  RETURN_IF_ERROR(AtomicFile::Create(path).status());  // before the work
   const std::vector<model::ImageInput> inputs = CollectInputs(flags.images);
   model::CalibrateOptions options = flags.options;
   options.honor_exif = !flags.no_exif;
@@ -106,9 +111,6 @@ absl::StatusOr<int> Run(const Flags& flags) {
       model::Calibrate(directory.path, inputs, options, [](std::string_view line) {
         fmt::print(stderr, "{}\n", Printable(line));
       }));
-  const std::filesystem::path path = flags.output.empty()
-                                         ? directory.path / model::kCalibrationFile
-                                         : std::filesystem::path(flags.output);
   RETURN_IF_ERROR(WriteFileAtomically(path, model::FormatCalibration(calibrated.file)));
   if (flags.json) {
     PrintJson(calibrated, path.string());
@@ -152,7 +154,7 @@ Action SetupCalibrate(CLI::App& command) {
       .add_option("--percentile", options.percentile,
                   "With --method percentile: the part that is kept")
       ->capture_default_str()
-      ->check(CLI::Range(50.0, 100.0));
+      ->check(FiniteRange(50.0, 100.0));
   command
       .add_option("--images", options.max_images,
                   "Images to use at most, evenly spaced over those that are named")
@@ -172,7 +174,7 @@ Action SetupCalibrate(CLI::App& command) {
                   "Keep more operations in float32 until int8 gives the same first "
                   "answer as f32 on this part of the images")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(FiniteRange(0.0, 1.0));
   command
       .add_option("--scan-images", options.scan_images,
                   "Images of the sensitivity scan, which quantizes one operation at a "

@@ -10,6 +10,7 @@
 
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/validators.h"
 #include "model/catalogue.h"
 #include "model/model_directory.h"
 
@@ -131,7 +132,7 @@ Action SetupExport(CLI::App& command) {
       .add_option("--unreachable-after", flags->unreachable_after,
                   "Seconds until hosts that do not answer are given up, all together")
       ->capture_default_str()
-      ->check(CLI::Range(0.1, 3600.0));
+      ->check(FiniteRange(0.1, 3600.0));
   command.add_flag("--verbose", options.verbose, "Tell what each optimizing pass did");
   command.add_flag("--quiet", options.quiet, "No progress bars");
   return [flags] { return Run(*flags); };

@@ -13,6 +13,7 @@
 #include "base/cpus.h"
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
+#include "cli/validators.h"
 #include "model/model_directory.h"
 #include "model/session.h"
 #include "serving/http/app.h"
@@ -230,7 +231,7 @@ Action SetupServe(CLI::App& command) {
       ->capture_default_str();
   const auto timeout = [&command](const char* name, double& value, const char* what) {
     command.add_option(name, value, what)
-        ->check(CLI::Range(0.01, 86400.0))
+        ->check(FiniteRange(0.01, 86400.0))
         ->capture_default_str();
   };
   timeout("--header-timeout", flags->header_timeout,

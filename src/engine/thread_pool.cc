@@ -5,6 +5,8 @@
 #endif
 #include <sched.h>
 
+#include "base/threads.h"
+
 namespace oriel::engine {
 namespace {
 
@@ -34,9 +36,9 @@ class BusyWait {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) : queue_(threads) {
-  for (int thread = 1; thread < threads; ++thread) {
-    workers_.emplace_back([this, thread] { Work(thread); });
-  }
+  StartThreads(
+      workers_, 1, threads, [this](int thread) { Work(thread); },
+      [this] { Start(nullptr, nullptr); });
 }
 
 ThreadPool::~ThreadPool() {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/cpus.h"
+#include "base/threads.h"
 
 namespace oriel::serving {
 namespace {
@@ -27,14 +28,12 @@ Batcher::Batcher(std::vector<std::unique_ptr<model::Session::Runner>> runners,
       options_(options),
       clock_(clock),
       runners_(std::move(runners)) {
-  threads_.reserve(runners_.size());
   const int workers = static_cast<int>(runners_.size());
-  for (int i = 0; i < workers; ++i) {
-    threads_.emplace_back([this, i, workers] {
-      const ScopedCpuShare cpus(i, options_.pin ? workers : 1);
-      Work(*runners_[i]);
-    });
-  }
+  const auto work = [this, workers](int i) {
+    const ScopedCpuShare cpus(i, options_.pin ? workers : 1);
+    Work(*runners_[i]);
+  };
+  StartThreads(threads_, 0, workers, work, [this] { AskToStop(TimePoint::min()); });
 }
 
 Batcher::~Batcher() { Stop(TimePoint::min()); }
@@ -80,14 +79,16 @@ void Batcher::Purge(TimePoint now, Dropped& dropped) {
   queue_.erase(alive, queue_.end());
 }
 
+void Batcher::AskToStop(TimePoint deadline) {
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  stop_deadline_ = std::min(stop_deadline_, deadline);
+  work_.NotifyAll();
+  company_.NotifyAll();
+}
+
 void Batcher::Stop(TimePoint deadline) {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    stop_deadline_ = std::min(stop_deadline_, deadline);
-    work_.NotifyAll();
-    company_.NotifyAll();
-  }
+  AskToStop(deadline);
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }

@@ -86,6 +86,7 @@ class Batcher {
   };
   using Dropped = std::vector<std::pair<BatchRequest, absl::Status>>;
 
+  void AskToStop(TimePoint deadline);
   void Work(model::Session::Runner& runner);
   std::vector<Waiting> TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Waits until there is a batch to run and takes it; empty: stop.

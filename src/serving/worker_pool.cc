@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/threads.h"
+
 namespace oriel::serving {
 
 WorkerPool::WorkerPool(int threads, size_t max_queue) : max_queue_(max_queue) {
-  threads_.reserve(std::max(1, threads));
-  for (int i = 0; i < std::max(1, threads); ++i) {
-    threads_.emplace_back([this] { Work(); });
-  }
+  StartThreads(
+      threads_, 0, std::max(1, threads), [this](int) { Work(); },
+      [this] { AskToStop(); });
 }
 
 WorkerPool::~WorkerPool() { Stop(); }
@@ -36,12 +37,16 @@ void WorkerPool::SubmitUrgent(Task task) {
   std::move(task)();
 }
 
-void WorkerPool::Stop() {
+void WorkerPool::AskToStop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
   }
   wake_.NotifyAll();
+}
+
+void WorkerPool::Stop() {
+  AskToStop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }

@@ -36,6 +36,7 @@ class WorkerPool {
   void Stop();
 
  private:
+  void AskToStop();
   void Work();
 
   const size_t max_queue_;

@@ -4,11 +4,13 @@
 #include <atomic>
 #include <barrier>
 #include <cmath>
+#include <latch>
 #include <random>
 #include <thread>
 
 #include "base/cpus.h"
 #include "base/interrupt.h"
+#include "base/threads.h"
 
 namespace oriel::engine {
 namespace {
@@ -46,12 +48,23 @@ absl::StatusOr<LoadResult> MeasureLoad(const Plan& plan, std::span<const Tensor>
                                        const LoadOptions& options) {
   std::atomic<bool> stop{false};
   std::barrier start(options.streams);
+  std::latch all_there(1);
   std::vector<Stream> streams(options.streams);
+  const auto share_of = [&](int index) {
+    return ScopedCpuShare(index, options.pin ? options.streams : 1);
+  };
+  // All that may run out is taken here, where the caller hears of it.
+  for (int i = 0; i < options.streams; ++i) {
+    const ScopedCpuShare cpus = share_of(i);  // of the threads of the context, too
+    streams[i].context = plan.NewContext();
+    streams[i].outputs = MakeTensors(plan.outputs());
+  }
+  bool refused = false;
   const auto work = [&](int index) {
+    all_there.wait();
+    if (refused) return;
     Stream& stream = streams[index];
-    const ScopedCpuShare cpus(index, options.pin ? options.streams : 1);
-    stream.context = plan.NewContext();
-    stream.outputs = MakeTensors(plan.outputs());
+    const ScopedCpuShare cpus = share_of(index);
     const auto run = [&] {
       absl::Status status = plan.Run(*stream.context, inputs, stream.outputs);
       if (status.ok()) status = CheckInterrupted();
@@ -72,7 +85,11 @@ absl::StatusOr<LoadResult> MeasureLoad(const Plan& plan, std::span<const Tensor>
     }
   };
   std::vector<std::thread> threads;
-  for (int i = 1; i < options.streams; ++i) threads.emplace_back(work, i);
+  StartThreads(threads, 1, options.streams, work, [&] {
+    refused = true;
+    all_there.count_down();
+  });
+  all_there.count_down();
   work(0);
   for (std::thread& thread : threads) thread.join();
 

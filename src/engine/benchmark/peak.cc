@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/threads.h"
 #include "engine/kernels/isa.h"
 
 namespace oriel::engine {
@@ -71,17 +72,18 @@ Loop FindLoop() {
 // Operations per second of all threads together, over one round.
 double MeasureOnce(const Loop& loop, int threads, int64_t rounds) {
   std::atomic<int> ready{0};
+  std::atomic<bool> refused{false};
   std::vector<std::thread> workers;
   std::vector<Clock::duration> times(threads);
-  for (int i = 0; i < threads; ++i) {
-    workers.emplace_back([&, i] {
-      ++ready;
-      while (ready < threads) std::this_thread::yield();
-      const auto begin = Clock::now();
-      loop.run(rounds);
-      times[i] = Clock::now() - begin;
-    });
-  }
+  const auto work = [&](int i) {
+    ++ready;
+    while (ready < threads && !refused) std::this_thread::yield();
+    if (refused) return;
+    const auto begin = Clock::now();
+    loop.run(rounds);
+    times[i] = Clock::now() - begin;
+  };
+  StartThreads(workers, 0, threads, work, [&] { refused = true; });
   for (std::thread& worker : workers) worker.join();
   const std::chrono::duration<double> slowest =
       *std::max_element(times.begin(), times.end());

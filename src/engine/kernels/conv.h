@@ -63,8 +63,8 @@ class Conv {
   // Where in the packed weights a thread begins to read, in floats.
   virtual int64_t first_read(int /*thread*/) const { return 0; }
   virtual size_t scratch_bytes() const = 0;  // of all threads
-  // How many pieces the share of `thread` has; 0: it is only ever run as a whole.
-  virtual int64_t pieces(int /*thread*/) const { return 0; }
+  // How many pieces the share of `thread` has; may be none.
+  virtual int64_t pieces(int thread) const = 0;
   // The share of `thread`, of as many threads as the convolution was made for; where
   // there is a queue, pieces of it. All may run at the same time; none waits for another.
   virtual void Run(const ConvArgs& args, int thread) const = 0;

@@ -53,7 +53,7 @@ class Int8Conv {
   // Where in the packed bytes a thread begins to read.
   virtual int64_t first_read(int /*thread*/) const { return 0; }
   virtual size_t scratch_bytes() const = 0;  // of all threads
-  virtual int64_t pieces(int /*thread*/) const { return 0; }
+  virtual int64_t pieces(int thread) const = 0;
   virtual void Run(const Int8ConvArgs& args, int thread) const = 0;
 };
 

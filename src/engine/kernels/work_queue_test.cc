@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/testing.h"
+#include "engine/thread_pool.h"
 
 namespace oriel::engine::kernels {
 namespace {
@@ -63,6 +64,29 @@ TEST(WorkQueueTest, EachPieceIsTakenOnce) {
   for (std::thread& thread : threads) thread.join();
   for (const auto& of_owner : taken) {
     for (const auto& times : of_owner) ASSERT_EQ(times, 1);
+  }
+}
+
+// As the steps of a plan use it: filled anew for each.
+TEST(WorkQueueTest, ServesStepAfterStep) {
+  constexpr int kThreads = 3, kSteps = 500;
+  ThreadPool pool(kThreads);
+  const ThreadPool::Awake awake(pool);
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<std::atomic<int>> taken(kThreads * 7);
+    for (int thread = 0; thread < kThreads; ++thread) {
+      pool.queue().Fill(thread, (step + thread) % 8);
+    }
+    pool.Run([&](int thread) {
+      ForPieces(&pool.queue(), thread, 0,
+                [&](int owner, int64_t index) { ++taken[owner * 7 + index]; });
+    });
+    for (int owner = 0; owner < kThreads; ++owner) {
+      for (int i = 0; i < 7; ++i) {
+        ASSERT_EQ(taken[owner * 7 + i], i < (step + owner) % 8 ? 1 : 0)
+            << "step " << step;
+      }
+    }
   }
 }
 

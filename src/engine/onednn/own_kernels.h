@@ -20,10 +20,10 @@ T* At(void* memory, size_t offset) {
   return reinterpret_cast<T*>(static_cast<std::byte*>(memory) + offset);
 }
 
-// Runs conv.Run(args, thread) on all threads, with their queue where it takes pieces.
+// Runs conv.Run(args, thread) on all threads, by pieces.
 template <typename ConvType, typename Args>
 void RunOnThreads(const ConvType& conv, Args args, ThreadPool& threads) {
-  if (threads.size() > 1 && conv.pieces(0) > 0) {
+  if (threads.size() > 1) {
     args.queue = &threads.queue();
     for (int thread = 0; thread < threads.size(); ++thread) {
       args.queue->Fill(thread, conv.pieces(thread));

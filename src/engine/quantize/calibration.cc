@@ -14,6 +14,10 @@ struct Verdict {
 };
 
 Verdict Judge(std::string_view precision, const Agreement& agreement, double guard) {
+  if (agreement.images < kLeastGuardImages) {
+    return {false, fmt::format("{} was measured on {} images, want {} or more", precision,
+                               agreement.images, kLeastGuardImages)};
+  }
   return {agreement.top1 >= guard,
           fmt::format("{} agrees with f32 on {:.1f} % of {} images (guard {:.1f} %)",
                       precision, agreement.top1 * 100, agreement.images, guard * 100)};

@@ -67,6 +67,8 @@ struct Calibration {
 
 // The top-1 agreement that makes int8 or bf16 good enough for Precision::kAuto.
 inline constexpr double kDefaultGuard = 0.99;
+// On fewer images an agreement says nothing.
+inline constexpr int kLeastGuardImages = 30;
 
 struct PrecisionChoice {
   Precision precision = Precision::kF32;

@@ -213,6 +213,13 @@ TEST(ChoosePrecision, WantsCalibrationKernelsAndAgreement) {
   EXPECT_EQ(choose(&calibration, 0.99, 7).precision, Precision::kF32);
   EXPECT_EQ(choose(&calibration, 0.98, 7).precision, Precision::kInt8);
   EXPECT_EQ(choose(&calibration, 0.99, 0).precision, Precision::kF32);
+  // Few images vouch for nothing.
+  calibration.agreements = {{{29, 1, 0.01}, 8}};
+  const PrecisionChoice few = choose(&calibration, 0.99, 8);
+  EXPECT_EQ(few.precision, Precision::kF32);
+  EXPECT_EQ(few.reason, "f32: int8 was measured on 29 images, want 30 or more");
+  calibration.agreements = {{{30, 1, 0.01}, 8}};
+  EXPECT_EQ(choose(&calibration, 0.99, 8).precision, Precision::kInt8);
 }
 
 TEST(ChoosePrecision, TakesBf16WhereInt8WillNotDoOrTilesAreFaster) {

@@ -25,7 +25,7 @@ import peers
 from harness import environment, models, npy, ratios, report, rounds
 from harness.bench import Bench, BenchError, Settings
 from harness.children import Child, ChildError
-from harness.oriel import Oriel, OrielError, whole_process
+from harness.oriel import Oriel, OrielError, peak_memory, whole_process
 from harness.peers import PEERS, Peer
 from harness.ratios import LATENCY, SECONDS, THROUGHPUT, Case, Ratio, Round, Slice
 
@@ -283,9 +283,16 @@ class Protocol(WithModel):
         self.assertIn("f16", oriel.why_not("f16"))
         with self.assertRaises(OrielError):
             whole_process([ORIEL, "run", self.work / "absent.pb"], None)
-        seconds, mib = whole_process([ORIEL, "version"], None)
-        self.assertGreater(seconds, 0)
-        self.assertGreater(mib, 1)
+        self.assertGreater(whole_process([ORIEL, "version"], None), 0)
+
+    def test_memory_is_of_the_process_alone(self):
+        ours = bytearray(300 << 20)  # not what a small program started from here has
+        program = "import time; data = bytearray(60 << 20); time.sleep(0.2)"
+        mib = peak_memory([sys.executable, "-c", program], None)
+        self.assertGreater(mib, 60)
+        self.assertLess(mib, len(ours) >> 20)
+        with self.assertRaises(OrielError):
+            peak_memory([sys.executable, "-c", "raise SystemExit(3)"], None)
 
 
 class WholeRun(WithModel):

@@ -7,7 +7,7 @@ import random
 
 from harness import environment, npy, report
 from harness.children import Child, ChildError, Children
-from harness.oriel import Oriel, OrielError, whole_process
+from harness.oriel import Oriel, OrielError, peak_memory, whole_process
 from harness.ratios import (LATENCY, MEMORY, SECONDS, THROUGHPUT, Case, Slice, agreement, agrees,
                             candidates)
 from harness.rounds import run_rounds
@@ -213,7 +213,7 @@ class Bench:
         for repetition in range(self.settings.repetitions):
             self.tell(f"start: {repetition + 1} of {self.settings.repetitions}")
             for engine in random.sample(sorted(commands), len(commands)):
-                seconds, _ = whole_process(commands[engine], self.env)
+                seconds = whole_process(commands[engine], self.env)
                 row.values.setdefault(engine, []).append(seconds)
         row.settings = {OURS: "whole process, plan cache warm",
                         "openvino": "whole process in C, CACHE_DIR warm"}
@@ -226,7 +226,7 @@ class Bench:
         self.tell(f"memory: {precision}")
         whole_process(self.oriel.memory_command(precision), self.env)  # fills the plan cache
         for _ in range(repetitions):
-            values = {OURS: whole_process(self.oriel.memory_command(precision), self.env)[1]}
+            values = {OURS: peak_memory(self.oriel.memory_command(precision), self.env)}
             row.settings[OURS] = "oriel bench, plan cache warm"
             for engine in self.engines(precision):
                 if engine == "openvino" and once:
@@ -250,7 +250,7 @@ class Bench:
     def openvino_memory(self, once, precision):
         """The lower of compiling anew and of the warm cache."""
         anew, cached = (
-            whole_process(once.command(self.model, cache, precision, runs=5), self.env)[1]
+            peak_memory(once.command(self.model, cache, precision, runs=5), self.env)
             for cache in (None, self.work / "openvino_cache"))
         if cached < anew:
             return cached, "in C, CACHE_DIR warm"

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import re
 import subprocess
 import time
 
@@ -76,17 +78,38 @@ class Oriel:
         return [self.program, *self.bench_flags(precision, 1, 1, 1)]
 
 
+def peak_memory(command, env):
+    """Peak resident MiB of a process. As its /proc tells while it runs: what wait4 tells begins
+    with the memory of the process that started it."""
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, env=env)
+    status = pathlib.Path(f"/proc/{process.pid}/status")
+    program = str(command[0])
+    peak = 0
+    while process.poll() is None:
+        try:
+            started = os.readlink(f"/proc/{process.pid}/exe") == os.path.realpath(program)
+            found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        except OSError:
+            break  # it has ended
+        if started and found:
+            peak = max(peak, int(found[1]) / 1024)
+        time.sleep(0.002)
+    if process.wait() != 0:
+        raise OrielError(f"{program} ended with {process.returncode}")
+    return peak
+
+
 def whole_process(command, env):
-    """(seconds from start to end, peak resident MiB) of a process."""
+    """Seconds from start to end of a process."""
     begin = time.perf_counter()
     process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, env=env)
     errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    process.wait()
     seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
     process.stderr.close()
     if process.returncode != 0:
         raise OrielError(f"{command[0]} ended with {process.returncode}: "
                          f"{complaint(errors.decode(errors='replace'))}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds

@@ -1,5 +1,7 @@
 #include "base/shared_library.h"
 
+#include <gmock/gmock.h>
+
 #include "base/testing.h"
 
 namespace oriel {

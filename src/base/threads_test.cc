@@ -1,7 +1,8 @@
 #include "base/threads.h"
 
+#include <gmock/gmock.h>
+
 #include <atomic>
-#include <mutex>
 
 #include "base/testing.h"
 

@@ -15,21 +15,19 @@ namespace oriel {
 template <typename Work, typename Stop>
 void StartThreads(std::vector<std::thread>& threads, int first, int end, const Work& work,
                   const Stop& stop) {
-  int next = first;
-  try {
-    for (; next < end; ++next) {
-      threads.emplace_back([work, next] { work(next); });
-    }
-  } catch (const std::system_error& error) {
+  const auto end_all = [&] {
     stop();
     for (std::thread& thread : threads) thread.join();
     threads.clear();
+  };
+  try {
+    for (int i = first; i < end; ++i) threads.emplace_back([work, i] { work(i); });
+  } catch (const std::system_error& error) {
+    end_all();
     throw std::system_error(error.code(),
                             fmt::format("cannot start {} threads", end - first));
   } catch (...) {
-    stop();
-    for (std::thread& thread : threads) thread.join();
-    threads.clear();
+    end_all();
     throw;
   }
 }

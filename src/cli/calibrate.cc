@@ -124,17 +124,12 @@ absl::StatusOr<int> Run(const Flags& flags) {
 
 Action SetupCalibrate(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
-  command
-      .add_option("model", flags->model,
-                  "Name of an exported model, or the path of its directory")
-      ->required();
+  AddModelOptions(command, flags->model, flags->model_dir);
   command
       .add_option("images", flags->images,
                   "Image files and folders of them (with all below), like those that the "
                   "model will see; some hundred are enough")
       ->required();
-  command.add_option("--model-dir", flags->model_dir, "Where models are exported to")
-      ->capture_default_str();
   command.add_option("--output", flags->output,
                      "The file to write (default: calibration.json of the model)");
   model::CalibrateOptions& options = flags->options;

@@ -84,6 +84,15 @@ CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision)
                         "calibration says that it agrees with f32");
 }
 
+void AddModelOptions(CLI::App& command, std::string& model, std::string& model_dir) {
+  command
+      .add_option("model", model,
+                  "Name of an exported model, or the path of its directory")
+      ->required();
+  command.add_option("--model-dir", model_dir, "Where models are exported to")
+      ->capture_default_str();
+}
+
 CLI::Option* AddPlanCacheOption(CLI::App& command, model::PlanCacheOptions& options) {
   return command
       .add_option_function<std::string>(

@@ -24,6 +24,9 @@ CLI::Option* AddBackendOption(CLI::App& command, engine::Backend& backend);
 // --precision f32|f32-exact|bf16|int8|auto.
 CLI::Option* AddPrecisionOption(CLI::App& command, engine::Precision& precision);
 
+// The model that a subcommand works on: its name or directory, and --model-dir.
+void AddModelOptions(CLI::App& command, std::string& model, std::string& model_dir);
+
 // --plan-cache auto|off|DIR.
 CLI::Option* AddPlanCacheOption(CLI::App& command, model::PlanCacheOptions& options);
 

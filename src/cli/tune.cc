@@ -107,12 +107,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
 
 Action SetupTune(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
-  command
-      .add_option("model", flags->model,
-                  "The name of an exported model, or the path of its directory")
-      ->required();
-  command.add_option("--model-dir", flags->model_dir, "Where models are exported to")
-      ->capture_default_str();
+  AddModelOptions(command, flags->model, flags->model_dir);
   command.add_option("--batch", flags->batches, "Images of one run; 1,8 tunes for each")
       ->delimiter(',')
       ->default_str("1")

@@ -292,32 +292,33 @@ absl::Status ModelGraph::CheckCacheCanBeSaved() const {
   return errors.empty() ? absl::OkStatus() : Joined(errors);
 }
 
+void ModelGraph::AddOthers(const PlanCacheContents& others,
+                           PlanCacheContents& cache) const {
+  for (const auto& [key, value] : others.choices) {
+    const auto was = loaded_choices_.find(key);
+    const auto [ours, is_new] = cache.choices.try_emplace(key, value);
+    const bool unchanged = was != loaded_choices_.end() && was->second == ours->second;
+    if (!is_new && unchanged) ours->second = value;
+  }
+  std::set<std::string> keys;
+  for (const auto& weights : cache.weights) keys.insert(weights.key);
+  uint64_t bytes = 0;
+  for (const auto& weights : others.weights) {
+    if (keys.contains(weights.key)) continue;
+    if ((bytes += weights.bytes.size()) <= kMaxUnused) cache.weights.push_back(weights);
+  }
+}
+
 absl::Status ModelGraph::SaveTo(const fs::path& path, PlanCacheContents cache) const {
   std::error_code error;  // what is wrong, writing will say
   fs::create_directories(path.parent_path(), error);
   const Turn turn(path.parent_path());
   // What others have written since we read it stays, but for what we chose anew.
-  std::shared_ptr<const MappedFile> there;
-  if (auto file = OpenTrusted(path); file.ok()) there = *std::move(file);
-  if (there != nullptr) {
-    const auto others = ParsePlanCache(there->bytes(), path.string());
+  const auto there = OpenTrusted(path);
+  if (there.ok()) {
+    const auto others = ParsePlanCache((*there)->bytes(), path.string());
     if (others.ok() && others->fingerprint == fingerprint_ && others->model == stamp_) {
-      for (const auto& [key, value] : others->choices) {
-        const auto was = loaded_choices_.find(key);
-        const auto ours = cache.choices.find(key);
-        const bool unchanged = ours != cache.choices.end() &&
-                               was != loaded_choices_.end() &&
-                               was->second == ours->second;
-        if (ours == cache.choices.end() || unchanged) cache.choices[key] = value;
-      }
-      std::set<std::string_view> keys;
-      for (const auto& weights : cache.weights) keys.insert(weights.key);
-      uint64_t bytes = 0;
-      for (const auto& weights : others->weights) {
-        if (keys.contains(weights.key)) continue;
-        if ((bytes += weights.bytes.size()) <= kMaxUnused)
-          cache.weights.push_back(weights);
-      }
+      AddOthers(*others, cache);
     }
   }
   return WritePlanCache(cache, path);

@@ -64,6 +64,7 @@ class ModelGraph {
   absl::Status LoadCache(const std::filesystem::path& path,
                          const std::filesystem::path& model_file,
                          const ModelConfig& config, bool verify);
+  void AddOthers(const PlanCacheContents& others, PlanCacheContents& cache) const;
   absl::Status SaveTo(const std::filesystem::path& path, PlanCacheContents cache) const;
 
   tensorflow::GraphDef graph_;

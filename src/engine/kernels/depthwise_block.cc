@@ -112,10 +112,11 @@ class Block : public DepthwiseBlock {
 
   void Run(const DepthwiseBlockArgs& args, int thread) const override {
     const Work work = Carve(args.scratch + thread * thread_bytes_);
-    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
-      const auto [lines, panels] = pieces_->At(owner, index);
+    using Piece = GridPieces::Piece;
+    ForGridPieces(args.queue, thread, *pieces_, [&](const Piece& piece, const void*) {
+      const Range lines = piece.positions;
       const Group group = by_channels_
-                              ? GroupOf(panels)
+                              ? GroupOf(piece.panels)
                               : Group{{0, expand_ ? expand_->count() : 0}, 0, channels_};
       for (int64_t line = lines.begin; line < lines.end;) {
         const int64_t row = line % dw_.dst_h;

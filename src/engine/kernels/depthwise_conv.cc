@@ -44,9 +44,10 @@ class DepthwiseConv : public Conv {
   void Run(const ConvArgs& args, int thread) const override {
     Scratch scratch(args.scratch + thread * thread_bytes_);
     const DepthwiseLine::Work work = line_.Carve(scratch);
-    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
-      RunLines(args, work, pieces_.At(owner, index).positions);
-    });
+    ForGridPieces(args.queue, thread, pieces_,
+                  [&](const GridPieces::Piece& piece, const void*) {
+                    RunLines(args, work, piece.positions);
+                  });
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "engine/kernels/range.h"
+#include "engine/kernels/work_queue.h"
 
 namespace oriel::engine::kernels {
 
@@ -35,6 +36,8 @@ class GridPieces {
     Range positions, panels;
   };
   Piece At(int thread, int64_t index) const;
+  // The first panel that a thread reads.
+  int64_t first_panel(int thread) const { return CellOf(thread).panels.begin; }
 
  private:
   struct Cell {
@@ -46,6 +49,23 @@ class GridPieces {
   Grid grid_;
   int64_t positions_, block_, panels_, groups_;
 };
+
+// Calls work(piece, then) for pieces until there are none left (ForPieces). `then`: the
+// next piece of the thread's own; null where there is none.
+template <typename Work>
+void ForGridPieces(WorkQueue* queue, int thread, const GridPieces& pieces,
+                   const Work& work) {
+  const int64_t own = pieces.count(thread);
+  ForPieces(queue, thread, own, [&](int owner, int64_t index) {
+    const GridPieces::Piece piece = pieces.At(owner, index);
+    if (owner == thread && index + 1 < own) {
+      const GridPieces::Piece then = pieces.At(owner, index + 1);
+      work(piece, &then);
+    } else {
+      work(piece, nullptr);
+    }
+  });
+}
 
 // As many groups of panels as make pieces enough for threads to end together, each of
 // them with much more to do than taking it costs. panel_work: multiply-adds of a position

@@ -80,24 +80,21 @@ class DirectInt8Conv : public Int8Conv {
     Range described;
     int64_t tiles = 0;
     const void* const next = args.next != nullptr ? args.next[thread] : nullptr;
-    const int64_t own = pieces(thread);
-    ForPieces(args.queue, thread, own, [&](int owner, int64_t index) {
-      const GridPieces::Piece piece = pieces_.At(owner, index);
-      if (piece.positions != described) {
-        tiles = tiles_.Describe(args.src, piece.positions, work);
-        described = piece.positions;
-      }
-      const void* then = next;
-      if (owner == thread && index + 1 < own) {
-        then = args.weights + WeightsAt(pieces_.At(owner, index + 1).panels.begin);
-      }
-      RunPanels(args, work, tiles, piece.panels, then);
-    });
+    using Piece = GridPieces::Piece;
+    ForGridPieces(
+        args.queue, thread, pieces_, [&](const Piece& piece, const Piece* then) {
+          if (piece.positions != described) {
+            tiles = tiles_.Describe(args.src, piece.positions, work);
+            described = piece.positions;
+          }
+          RunPanels(
+              args, work, tiles, piece.panels,
+              then != nullptr ? args.weights + WeightsAt(then->panels.begin) : next);
+        });
   }
 
   int64_t first_read(int thread) const override {
-    if (pieces(thread) == 0) return 0;
-    return WeightsAt(pieces_.At(thread, 0).panels.begin);
+    return WeightsAt(pieces_.first_panel(thread));
   }
 
  private:

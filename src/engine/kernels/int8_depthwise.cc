@@ -94,8 +94,9 @@ class DepthwiseInt8Conv : public Int8Conv {
         .bias = scale + channels_,
         .output = OutputOf(shape_, args),
         .channels = static_cast<int>(s.src_c)};
-    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
-      const Range lines = pieces_.At(owner, index).positions;
+    using Piece = GridPieces::Piece;
+    ForGridPieces(args.queue, thread, pieces_, [&](const Piece& piece, const void*) {
+      const Range lines = piece.positions;
       for (int64_t line = lines.begin; line < lines.end; ++line) {
         RunLine(args, line, src, call);
       }

@@ -50,9 +50,10 @@ class StemConv : public Conv {
     const Work work = Carve(args.scratch + thread * thread_bytes_);
     // What the columns of padding and the line outside hold stays zero.
     std::fill_n(work.ring, (ring_ + 1) * line_floats(), 0.0f);
-    ForPieces(args.queue, thread, pieces(thread), [&](int owner, int64_t index) {
-      RunLines(args, work, pieces_.At(owner, index).positions);
-    });
+    ForGridPieces(args.queue, thread, pieces_,
+                  [&](const GridPieces::Piece& piece, const void*) {
+                    RunLines(args, work, piece.positions);
+                  });
   }
 
  private:

@@ -118,30 +118,30 @@ class WinogradConv : public Conv {
       work.dst[i] = work.sums + i * panels_.width();
     }
     const void* const next = args.next != nullptr ? args.next[thread] : nullptr;
-    const int64_t own = pieces(thread);
-    ForPieces(args.queue, thread, own, [&](int owner, int64_t index) {
-      const GridPieces::Piece piece = pieces_.At(owner, index);
-      const Slice slice = SliceOf(piece.panels);
-      const int64_t first = piece.positions.begin, size = piece.positions.end - first;
-      for (int64_t i = 0; i < size; ++i) TransformInput(args, work, first + i, i);
-      for (int point = 0; point < domain_.points; ++point) {
-        const void* then = next;
-        if (point + 1 < domain_.points) {
-          then = args.weights + WeightsAt(point + 1, slice);
-        } else if (owner == thread && index + 1 < own) {
-          then = args.weights + WeightsAt(0, slice);
-        }
-        Multiply(args, work, point, size, slice, then);
-      }
-      for (int64_t i = 0; i < size; ++i) {
-        TransformOutput(args, work, first + i, i, slice);
-      }
-    });
+    using Piece = GridPieces::Piece;
+    ForGridPieces(
+        args.queue, thread, pieces_, [&](const Piece& piece, const Piece* then) {
+          const Slice slice = SliceOf(piece.panels);
+          const int64_t first = piece.positions.begin, size = piece.positions.end - first;
+          for (int64_t i = 0; i < size; ++i) TransformInput(args, work, first + i, i);
+          for (int point = 0; point < domain_.points; ++point) {
+            const void* after = next;
+            if (point + 1 < domain_.points) {
+              after = args.weights + WeightsAt(point + 1, slice);
+            } else if (then != nullptr) {
+              after = args.weights + WeightsAt(0, slice);
+            }
+            Multiply(args, work, point, size, slice, after);
+          }
+          for (int64_t i = 0; i < size; ++i) {
+            TransformOutput(args, work, first + i, i, slice);
+          }
+        });
   }
 
   int64_t first_read(int thread) const override {
-    if (pieces(thread) == 0) return 0;
-    return WeightsAt(0, SliceOf(pieces_.At(thread, 0).panels));
+    const int64_t panel = pieces_.first_panel(thread);
+    return WeightsAt(0, SliceOf({panel, panel}));
   }
 
  private:

@@ -102,6 +102,23 @@ class Commands(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("nosuch", done.stderr)
 
+    def test_flags_of_the_graph_tools(self):
+        def missing_file(*flags):
+            done = subprocess.run([ORIEL, "freeze-graph", *flags], capture_output=True, text=True)
+            return done.returncode, done.stderr
+
+        for graph in (["--input_graph=b"], ["--input-graph", "b"],
+                      ["--input_graph=a", "--input-graph=b"]):
+            for binary in ([], ["--input_binary"], ["--input-binary=TRUE"],
+                           ["--input_binary", "False"], ["--input_binary=no"]):
+                self.assertEqual(
+                    missing_file(*binary, *graph),
+                    (1, "oriel freeze-graph: Input graph file 'b' does not exist!\n"))
+        for bad in ("--input_binary=1", "--clear_devices=maybe", "--no_such_flag",
+                    "--checkpoint_version=two"):
+            code, message = missing_file(bad)
+            self.assertEqual(code, 2, message)
+
     def version(self, isa):
         return subprocess.run([ORIEL, "version"], capture_output=True, text=True,
                               env={**os.environ, "ORIEL_MAX_ISA": isa})

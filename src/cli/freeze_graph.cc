@@ -96,11 +96,10 @@ Action SetupFreezeGraph(CLI::App& command) {
           "Nodes to keep, separated by commas");
   AddBoolFlag(command, "clear_devices", flags->clear_devices,
               "Blank every node's device");
-  AddFlag(command, "variable_names_whitelist", flags->variable_names_whitelist,
-          "Only these variables become constants");
-  command.add_option(BothSpellings("variable_names_denylist") + "," +
-                         BothSpellings("variable_names_blacklist"),
-                     flags->variable_names_denylist, "These variables stay variables");
+  AddFlag(command, "variable_names_whitelist,variable_names_allowlist",
+          flags->variable_names_whitelist, "Only these variables become constants");
+  AddFlag(command, "variable_names_denylist,variable_names_blacklist",
+          flags->variable_names_denylist, "These variables stay variables");
   AddFlag(command, "model_name", flags->model_name,
           "Network that the graph is: PyTorch's names and layouts are translated");
   AddFlag(command, "input_saver", flags->input_saver,

@@ -1,24 +1,52 @@
 #include "cli/graph_flags.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
 
 namespace oriel::cli {
 
-std::string BothSpellings(std::string_view name) {
-  std::string dashes(name);
-  std::replace(dashes.begin(), dashes.end(), '_', '-');
-  if (dashes == name) return fmt::format("--{}", name);
-  return fmt::format("--{},--{}", name, dashes);
+namespace {
+
+// Makes "true" or "false" of it; else what is wrong.
+std::string ToBool(std::string& text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  constexpr std::array<std::string_view, 6> kFalse = {"false", "f",   "no",
+                                                      "n",     "off", "0"};
+  const bool is_false = std::find(kFalse.begin(), kFalse.end(), lower) != kFalse.end();
+  if (!is_false && lower != "true") {
+    return fmt::format("'{}' is neither true nor false", text);
+  }
+  text = is_false ? "false" : "true";
+  return "";
 }
 
-void AddBoolFlag(CLI::App& command, std::string_view name, bool& value,
+}  // namespace
+
+std::string BothSpellings(std::string_view names) {
+  std::string spellings;
+  for (const std::string& name : SplitNames(names)) {
+    std::string dashes = name;
+    std::replace(dashes.begin(), dashes.end(), '_', '-');
+    if (!spellings.empty()) spellings += ',';
+    spellings += fmt::format("--{}", name);
+    if (dashes != name) spellings += fmt::format(",--{}", dashes);
+  }
+  return spellings;
+}
+
+void AddBoolFlag(CLI::App& command, std::string_view names, bool& value,
                  const std::string& help) {
   // default_str is what a flag without a value means, so that the help has to show
   // the default by its text.
-  command.add_option(BothSpellings(name), value, help)
+  command.add_option(BothSpellings(names), value, help)
       ->expected(0, 1)
+      ->transform(CLI::Validator(ToBool, ""))
       ->default_str("true")
+      ->take_last()
       ->option_text(value ? "BOOL [true]" : "BOOL [false]");
 }
 

@@ -1,6 +1,6 @@
 // Flags in the manner of TensorFlow's tools: --output_node_names and
 // --output-node-names are the same flag, lists are separated by commas, booleans
-// take --flag, --flag=true, --flag false.
+// take --flag, --flag=true, --flag false. A flag that is given twice has its last value.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -13,19 +13,23 @@
 
 namespace oriel::cli {
 
-// "--input_graph,--input-graph" from "input_graph".
-std::string BothSpellings(std::string_view name);
+// "--input_graph,--input-graph" from "input_graph". Other names of the same flag follow
+// after commas: "new_name,old_name".
+std::string BothSpellings(std::string_view names);
 
 // `value` holds the default. Text may be empty: --flag=.
 template <typename T>
-void AddFlag(CLI::App& command, std::string_view name, T& value,
+void AddFlag(CLI::App& command, std::string_view names, T& value,
              const std::string& help) {
   CLI::Option* const option =
-      command.add_option(BothSpellings(name), value, help)->capture_default_str();
+      command.add_option(BothSpellings(names), value, help)->capture_default_str();
   if constexpr (std::is_same_v<T, std::string>) option->expected(0, 1);
+  option->take_last();
 }
 
-void AddBoolFlag(CLI::App& command, std::string_view name, bool& value,
+// Takes "true" and "false" in any case. The original tools take every text but "true" for
+// false: no, off and 0 do so here too, texts that mean the contrary are refused.
+void AddBoolFlag(CLI::App& command, std::string_view names, bool& value,
                  const std::string& help);
 
 // "a, b,c" -> {"a", "b", "c"}; blanks around names and empty names are dropped.

@@ -1,8 +1,6 @@
 #include "preprocessing/preprocess.h"
 
 #include <cmath>
-#include <fstream>
-#include <sstream>
 #include <vector>
 
 #include "base/digest.h"
@@ -10,6 +8,7 @@
 #include "base/testing.h"
 #include "image/decode.h"
 #include "image/test_pattern.h"
+#include "preprocessing/tables.h"
 
 namespace oriel::preprocessing {
 namespace {
@@ -28,19 +27,6 @@ std::vector<float> Preprocess(image::ImageView image, const EvalOptions& options
   std::vector<float> dst(size_t(options.height) * options.width * 3);
   EXPECT_OK(PreprocessForEval(image, options, dst));
   return dst;
-}
-
-std::vector<std::vector<std::string>> ReadTable(const std::string& name) {
-  std::ifstream file(TestData("preproc/" + name));
-  std::vector<std::vector<std::string>> table;
-  std::string line;
-  while (std::getline(file, line)) {
-    std::istringstream fields(line);
-    std::vector<std::string>& row = table.emplace_back();
-    std::string field;
-    while (std::getline(fields, field, '\t')) row.push_back(field);
-  }
-  return table;
 }
 
 // preprocess_for_eval of TF-slim under TensorFlow, at 64 places of each image.

@@ -100,7 +100,11 @@ ORIEL_INLINE_LOOP void TurnHue(float* __restrict red, float* __restrict green,
     const bool falls = sextant == 1 || sextant == 3 || sextant == 5;
     const float share = falls ? 1 - within : within;
     const float middle = v_min + share * range;
-    red[i] = hue < 1 ? v_max : hue < 2 ? middle : hue < 4 ? v_min : hue < 5 ? middle : v_max;
+    red[i] = hue < 1   ? v_max
+             : hue < 2 ? middle
+             : hue < 4 ? v_min
+             : hue < 5 ? middle
+                       : v_max;
     green[i] = hue < 1 ? middle : hue < 3 ? v_max : hue < 4 ? middle : v_min;
     blue[i] = hue < 2 ? v_min : hue < 3 ? middle : hue < 5 ? v_max : middle;
   }

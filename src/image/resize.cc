@@ -135,12 +135,15 @@ std::vector<int> NearestTaps(PixelGrid grid, int in, int out) {
   return taps;
 }
 
-void Nearest(FloatView src, PixelGrid grid, int height, int width, float* dst) {
+template <typename T, typename Value>
+void Nearest(BasicView<T> src, PixelGrid grid, int height, int width, Value value,
+             float* dst) {
   const auto xs = NearestTaps(grid, src.width, width);
   const auto ys = NearestTaps(grid, src.height, height);
   for (const int y : ys) {
     for (const int x : xs) {
-      dst = std::copy_n(src.row(y) + int64_t{x} * src.channels, src.channels, dst);
+      const T* pixel = src.row(y) + int64_t{x} * src.channels;
+      for (int c = 0; c < src.channels; ++c) *dst++ = value(pixel[c]);
     }
   }
 }
@@ -197,26 +200,46 @@ float Weigh(const std::array<float, 4>& w, float a, float b, float c, float d) {
   return a * w[0] + b * w[1] + c * w[2] + d * w[3];
 }
 
-void Bicubic(FloatView src, PixelGrid grid, int height, int width, float* dst) {
+// One row of the result: `row` is weighed along y already. kChannels 0: any number.
+template <int kChannels>
+float* CubicRow(const float* row, int channels, std::span<const CubicTap> taps,
+                float* dst) {
+  const int n = kChannels == 0 ? channels : kChannels;
+  for (const CubicTap& tap : taps) {
+    const float* at[4];
+    for (int k = 0; k < 4; ++k) at[k] = row + int64_t{tap.pixels[k]} * n;
+    for (int c = 0; c < n; ++c) {
+      *dst++ = Weigh(tap.weights, at[0][c], at[1][c], at[2][c], at[3][c]);
+    }
+  }
+  return dst;
+}
+
+template <typename T, typename Value>
+void Bicubic(BasicView<T> src, PixelGrid grid, int height, int width, Value value,
+             float* dst) {
   const auto xs = CubicTaps(grid, src.width, width);
   const auto ys = CubicTaps(grid, src.height, height);
   const size_t row_size = size_t(src.width) * src.channels;
-  std::vector<float> column_sums(row_size);  // one row, weighed along y
+  // Four source rows as floats, row y in slot y modulo 4, and their sum along y.
+  std::vector<float> memory(5 * row_size);
+  float* const column_sums = memory.data() + 4 * row_size;
+  int held[4] = {-1, -1, -1, -1};
+  const auto floats = [&](int y) {
+    float* const slot = memory.data() + (y % 4) * row_size;
+    if (held[y % 4] == y) return slot;
+    held[y % 4] = y;
+    std::transform(src.row(y), src.row(y) + row_size, slot, value);
+    return slot;
+  };
   for (const CubicTap& y : ys) {
     const float* rows[4];
-    for (int k = 0; k < 4; ++k) rows[k] = src.row(y.pixels[k]);
+    for (int k = 0; k < 4; ++k) rows[k] = floats(y.pixels[k]);
     for (size_t i = 0; i < row_size; ++i) {
       column_sums[i] = Weigh(y.weights, rows[0][i], rows[1][i], rows[2][i], rows[3][i]);
     }
-    for (const CubicTap& x : xs) {
-      const float* at[4];
-      for (int k = 0; k < 4; ++k) {
-        at[k] = column_sums.data() + int64_t{x.pixels[k]} * src.channels;
-      }
-      for (int c = 0; c < src.channels; ++c) {
-        *dst++ = Weigh(x.weights, at[0][c], at[1][c], at[2][c], at[3][c]);
-      }
-    }
+    dst = src.channels == 3 ? CubicRow<3>(column_sums, 3, xs, dst)
+                            : CubicRow<0>(column_sums, src.channels, xs, dst);
   }
 }
 
@@ -248,7 +271,25 @@ std::vector<AreaTap> AreaTaps(const Axis& axis, int out) {
   return taps;
 }
 
-void Area(FloatView src, PixelGrid grid, int height, int width, float* dst) {
+// A source row summed over the taps of each result. kChannels 0: any number.
+template <int kChannels, typename T, typename Value>
+void AreaRow(BasicView<T> src, int y, std::span<const AreaTap> taps, Value value,
+             float* sums) {
+  const int n = kChannels == 0 ? src.channels : kChannels;
+  const T* const row = src.row(y);
+  for (const AreaTap& tap : taps) {
+    std::fill_n(sums, n, 0.0f);
+    for (size_t j = 0; j < tap.weights.size(); ++j) {
+      const T* pixel = row + int64_t{Clamp(tap.first + j, src.width)} * n;
+      for (int c = 0; c < n; ++c) sums[c] += value(pixel[c]) * tap.weights[j];
+    }
+    sums += n;
+  }
+}
+
+template <typename T, typename Value>
+void Area(BasicView<T> src, PixelGrid grid, int height, int width, Value value,
+          float* dst) {
   // A single pixel covers its axis whatever the grid: aligned corners would give
   // the results no extent.
   const Axis x_axis(src.width == 1 ? PixelGrid::kLegacy : grid, src.width, width);
@@ -256,58 +297,70 @@ void Area(FloatView src, PixelGrid grid, int height, int width, float* dst) {
   const auto xs = AreaTaps(x_axis, width);
   const auto ys = AreaTaps(y_axis, height);
   const float scale = 1.0f / (x_axis.scale() * y_axis.scale());
-  for (const AreaTap& y : ys) {
-    for (const AreaTap& x : xs) {
-      for (int c = 0; c < src.channels; ++c) {
-        float sum = 0;
-        for (size_t i = 0; i < y.weights.size(); ++i) {
-          const float* row = src.row(Clamp(y.first + i, src.height));
-          float row_sum = 0;
-          for (size_t j = 0; j < x.weights.size(); ++j) {
-            const int pixel = Clamp(x.first + j, src.width);
-            row_sum += row[int64_t{pixel} * src.channels + c] * x.weights[j];
-          }
-          sum += row_sum * y.weights[i];
-        }
-        *dst++ = sum * scale;
-      }
+  const size_t row_size = size_t(width) * src.channels;
+  // Two summed source rows, row y in slot y modulo 2: neighbouring results share them.
+  std::vector<float> memory(2 * row_size);
+  int held[2] = {-1, -1};
+  const auto summed = [&](int y) {
+    float* const slot = memory.data() + (y % 2) * row_size;
+    if (held[y % 2] == y) return slot;
+    held[y % 2] = y;
+    if (src.channels == 3) {
+      AreaRow<3>(src, y, xs, value, slot);
+    } else {
+      AreaRow<0>(src, y, xs, value, slot);
     }
+    return slot;
+  };
+  for (const AreaTap& y : ys) {
+    std::fill_n(dst, row_size, 0.0f);
+    for (size_t i = 0; i < y.weights.size(); ++i) {
+      const float* const sums = summed(Clamp(y.first + i, src.height));
+      const float weight = y.weights[i];
+      for (size_t k = 0; k < row_size; ++k) dst[k] += sums[k] * weight;
+    }
+    for (size_t k = 0; k < row_size; ++k) dst[k] *= scale;
+    dst += row_size;
   }
+}
+
+template <typename T, typename Value>
+absl::Status ResizeAny(BasicView<T> src, ResizeMethod method, PixelGrid grid, int height,
+                       int width, Value value, std::span<float> dst) {
+  RETURN_IF_ERROR(CheckArguments(src, height, width, dst));
+  switch (method) {
+    case ResizeMethod::kBilinear:
+      Bilinear(src, grid, height, width, value, dst.data());
+      break;
+    case ResizeMethod::kNearest:
+      Nearest(src, grid, height, width, value, dst.data());
+      break;
+    case ResizeMethod::kBicubic:
+      Bicubic(src, grid, height, width, value, dst.data());
+      break;
+    case ResizeMethod::kArea:
+      if (grid == PixelGrid::kHalfPixelCenters) {
+        return InvalidArgument("area resize has no half-pixel centers");
+      }
+      Area(src, grid, height, width, value, dst.data());
+      break;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::Status Resize(FloatView src, ResizeMethod method, PixelGrid grid, int height,
                     int width, std::span<float> dst) {
-  RETURN_IF_ERROR(CheckArguments(src, height, width, dst));
-  switch (method) {
-    case ResizeMethod::kBilinear:
-      Bilinear(
-          src, grid, height, width, [](float v) { return v; }, dst.data());
-      break;
-    case ResizeMethod::kNearest:
-      Nearest(src, grid, height, width, dst.data());
-      break;
-    case ResizeMethod::kBicubic:
-      Bicubic(src, grid, height, width, dst.data());
-      break;
-    case ResizeMethod::kArea:
-      if (grid == PixelGrid::kHalfPixelCenters) {
-        return InvalidArgument("area resize has no half-pixel centers");
-      }
-      Area(src, grid, height, width, dst.data());
-      break;
-  }
-  return absl::OkStatus();
+  return ResizeAny(
+      src, method, grid, height, width, [](float v) { return v; }, dst);
 }
 
-absl::Status ResizeBilinear(ImageView src, const std::array<float, 256>& values,
-                            PixelGrid grid, int height, int width, std::span<float> dst) {
-  RETURN_IF_ERROR(CheckArguments(src, height, width, dst));
+absl::Status Resize(ImageView src, const ByteValues& values, ResizeMethod method,
+                    PixelGrid grid, int height, int width, std::span<float> dst) {
   const float* table = values.data();
-  Bilinear(
-      src, grid, height, width, [table](uint8_t b) { return table[b]; }, dst.data());
-  return absl::OkStatus();
+  return ResizeAny(
+      src, method, grid, height, width, [table](uint8_t b) { return table[b]; }, dst);
 }
 
 }  // namespace oriel::image

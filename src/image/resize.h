@@ -28,9 +28,12 @@ enum class PixelGrid {
 absl::Status Resize(FloatView src, ResizeMethod method, PixelGrid grid, int height,
                     int width, std::span<float> dst);
 
-// The bilinear resize straight from bytes, in which byte b counts as values[b]:
-// the same result as of resizing the converted image, without making it.
-absl::Status ResizeBilinear(ImageView src, const std::array<float, 256>& values,
-                            PixelGrid grid, int height, int width, std::span<float> dst);
+// What each byte counts as.
+using ByteValues = std::array<float, 256>;
+
+// The same straight from bytes, in which byte b counts as values[b]: the result is that
+// of resizing the converted image, which is not made.
+absl::Status Resize(ImageView src, const ByteValues& values, ResizeMethod method,
+                    PixelGrid grid, int height, int width, std::span<float> dst);
 
 }  // namespace oriel::image

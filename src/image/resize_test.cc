@@ -92,19 +92,24 @@ TEST(ResizeTest, IsTensorFlows) {
 // The bytes' own path against the one that goes through floats.
 TEST(ResizeTest, BytesAreAsTheirValues) {
   const Image image = TestPattern(37, 53, 3);
-  std::array<float, 256> values;
+  ByteValues values;
   for (int b = 0; b < 256; ++b) values[b] = static_cast<float>(b * b) / 7;
   std::vector<float> floats(image.pixels.size());
   for (size_t i = 0; i < floats.size(); ++i) floats[i] = values[image.pixels[i]];
   const FloatView view = {floats.data(), 37, 53, 3, 53 * 3};
-  for (const PixelGrid grid :
-       {PixelGrid::kLegacy, PixelGrid::kAlignCorners, PixelGrid::kHalfPixelCenters}) {
-    std::vector<float> want(100 * 20 * 3), got(want.size());
-    ASSERT_OK(
-        Resize(view.Crop(3, 5, 30, 40), ResizeMethod::kBilinear, grid, 100, 20, want));
-    ASSERT_OK(
-        ResizeBilinear(ImageView(image).Crop(3, 5, 30, 40), values, grid, 100, 20, got));
-    EXPECT_EQ(got, want);
+  for (const ResizeMethod method : {ResizeMethod::kBilinear, ResizeMethod::kNearest,
+                                    ResizeMethod::kBicubic, ResizeMethod::kArea}) {
+    for (const PixelGrid grid :
+         {PixelGrid::kLegacy, PixelGrid::kAlignCorners, PixelGrid::kHalfPixelCenters}) {
+      if (method == ResizeMethod::kArea && grid == PixelGrid::kHalfPixelCenters) continue;
+      for (const int height : {100, 11}) {
+        std::vector<float> want(height * 20 * 3), got(want.size());
+        ASSERT_OK(Resize(view.Crop(3, 5, 30, 40), method, grid, height, 20, want));
+        ASSERT_OK(Resize(ImageView(image).Crop(3, 5, 30, 40), values, method, grid,
+                         height, 20, got));
+        EXPECT_EQ(got, want);
+      }
+    }
   }
 }
 

@@ -90,10 +90,9 @@ absl::StatusOr<std::vector<Corners>> ToPixels(int height, int width,
                                v);
       }
     }
-    corners.push_back({static_cast<int>(box.ymin * height),
-                       static_cast<int>(box.xmin * width),
-                       static_cast<int>(box.ymax * height),
-                       static_cast<int>(box.xmax * width)});
+    corners.push_back(
+        {static_cast<int>(box.ymin * height), static_cast<int>(box.xmin * width),
+         static_cast<int>(box.ymax * height), static_cast<int>(box.xmax * width)});
   }
   if (corners.empty()) corners.push_back({0, 0, height, width});
   return corners;

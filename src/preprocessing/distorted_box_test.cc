@@ -15,8 +15,8 @@ std::vector<RelativeBox> ParseObjects(const std::string& text) {
   if (text.empty()) return objects;
   for (const std::string& box : Split(text, ';')) {
     const auto at = Split(box, ',');
-    objects.push_back(
-        {std::stof(at.at(0)), std::stof(at.at(1)), std::stof(at.at(2)), std::stof(at.at(3))});
+    objects.push_back({std::stof(at.at(0)), std::stof(at.at(1)), std::stof(at.at(2)),
+                       std::stof(at.at(3))});
   }
   return objects;
 }
@@ -33,9 +33,10 @@ TEST(DistortedBoxTest, IsTensorFlowsBox) {
     options.max_area = std::stof(row.at(8));
     options.max_attempts = std::stoi(row.at(9));
     RandomStream random(std::stoull(row.at(0)), std::stoull(row.at(1)));
-    ASSERT_OK_AND_ASSIGN(const PixelBox got, SampleDistortedBoundingBox(
-                                                 std::stoi(row.at(2)), std::stoi(row.at(3)),
-                                                 ParseObjects(row.at(10)), options, random));
+    ASSERT_OK_AND_ASSIGN(
+        const PixelBox got,
+        SampleDistortedBoundingBox(std::stoi(row.at(2)), std::stoi(row.at(3)),
+                                   ParseObjects(row.at(10)), options, random));
     const PixelBox want = {std::stoi(row.at(11)), std::stoi(row.at(12)),
                            std::stoi(row.at(13)), std::stoi(row.at(14))};
     EXPECT_EQ(got, want) << "row " << checked << ": " << got.top << "," << got.left << " "
@@ -86,7 +87,8 @@ struct Draws {
     for (const PixelBox& box : boxes) values.push_back(value(box));
     return values;
   }
-  std::vector<double> Histogram(std::vector<double> values, double low, double high) const {
+  std::vector<double> Histogram(std::vector<double> values, double low,
+                                double high) const {
     std::vector<double> counts(20);
     for (const double v : values) {
       ++counts.at(std::min(19, static_cast<int>((v - low) / (high - low) * 20)));
@@ -108,8 +110,8 @@ Draws Draw(int height, int width, const std::vector<RelativeBox>& objects) {
   return draws;
 }
 
-void ExpectSameDistribution(const std::vector<double>& got, const std::vector<double>& want,
-                            const std::string& what) {
+void ExpectSameDistribution(const std::vector<double>& got,
+                            const std::vector<double>& want, const std::string& what) {
   int bins = 0;
   const double chi_squared = ChiSquared(got, want, bins);
   // Wilson and Hilferty: beyond it once in 100,000.
@@ -195,8 +197,8 @@ TEST(DistortedBoxTest, KeepsItsPromises) {
     const int height = 1 + i % 97;
     const int width = 1 + i % 89;
     RandomStream random(3, i);
-    ASSERT_OK_AND_ASSIGN(const PixelBox box, SampleDistortedBoundingBox(
-                                                 height, width, objects, {}, random));
+    ASSERT_OK_AND_ASSIGN(const PixelBox box,
+                         SampleDistortedBoundingBox(height, width, objects, {}, random));
     ASSERT_GE(box.top, 0);
     ASSERT_GE(box.left, 0);
     ASSERT_GT(box.height, 0);
@@ -233,8 +235,10 @@ TEST(DistortedBoxTest, RefusesWhatMakesNoSense) {
   for (const DistortedBoxOptions& options :
        {DistortedBoxOptions{.max_attempts = 0}, DistortedBoxOptions{.min_area = 0},
         DistortedBoxOptions{.min_area = 0.5f, .max_area = 0.4f},
-        DistortedBoxOptions{.max_area = 1.1f}, DistortedBoxOptions{.min_aspect_ratio = nan},
-        DistortedBoxOptions{.min_aspect_ratio = 2}, DistortedBoxOptions{.min_object_covered = nan},
+        DistortedBoxOptions{.max_area = 1.1f},
+        DistortedBoxOptions{.min_aspect_ratio = nan},
+        DistortedBoxOptions{.min_aspect_ratio = 2},
+        DistortedBoxOptions{.min_object_covered = nan},
         DistortedBoxOptions{.max_aspect_ratio = 1e9f}}) {
     EXPECT_TRUE(absl::IsInvalidArgument(sample(5, 5, {}, options)));
   }

@@ -6,31 +6,23 @@
 
 #include "image/resize.h"
 #include "image/resize_antialiased.h"
+#include "preprocessing/sizes.h"
+#include "preprocessing/unit_values.h"
 
 namespace oriel::preprocessing {
 namespace {
 
+using image::ByteValues;
 using image::Image;
 using image::ImageView;
 using image::PixelGrid;
-
-using ByteValues = std::array<float, 256>;
+using image::ResizeMethod;
 
 template <typename F>
 ByteValues ByteTable(F value) {
   ByteValues table;
   for (int b = 0; b < 256; ++b) table[b] = value(static_cast<float>(b));
   return table;
-}
-
-// tf.image.central_crop of one axis.
-struct Part {
-  int start;
-  int size;
-};
-Part CentralPart(int size, double fraction) {
-  const int start = static_cast<int>((size - size * fraction) / 2);
-  return {start, size - 2 * start};
 }
 
 absl::Status Inception(ImageView image, const EvalOptions& options,
@@ -41,20 +33,18 @@ absl::Status Inception(ImageView image, const EvalOptions& options,
   }
   const Part rows = CentralPart(image.height, options.central_fraction);
   const Part columns = CentralPart(image.width, options.central_fraction);
-  // tf.image.convert_image_dtype multiplies by the float32 nearest to 1/255.
-  static const ByteValues kUnit =
-      ByteTable([](float b) { return b * static_cast<float>(1 / 255.0); });
-  RETURN_IF_ERROR(image::ResizeBilinear(
-      image.Crop(rows.start, columns.start, rows.size, columns.size), kUnit,
-      PixelGrid::kLegacy, options.height, options.width, dst));
+  RETURN_IF_ERROR(image::Resize(
+      image.Crop(rows.start, columns.start, rows.size, columns.size), UnitValues(),
+      ResizeMethod::kBilinear, PixelGrid::kLegacy, options.height, options.width, dst));
   for (float& v : dst) v = (v - 0.5f) * 2.0f;
   return absl::OkStatus();
 }
 
 absl::Status Keras(ImageView image, const EvalOptions& options, std::span<float> dst) {
   static const ByteValues kAsIs = ByteTable([](float b) { return b; });
-  RETURN_IF_ERROR(image::ResizeBilinear(image, kAsIs, PixelGrid::kHalfPixelCenters,
-                                        options.height, options.width, dst));
+  RETURN_IF_ERROR(image::Resize(image, kAsIs, ResizeMethod::kBilinear,
+                                PixelGrid::kHalfPixelCenters, options.height,
+                                options.width, dst));
   for (float& v : dst) v = v / 127.5f - 1.0f;
   return absl::OkStatus();
 }
@@ -154,23 +144,10 @@ image::DecodeOptions DecodeOptionsFor(Preset preset) {
 absl::Status PreprocessForEval(ImageView image, const EvalOptions& options,
                                std::span<float> dst) {
   const Entry& entry = Find(options.preset);
-  if (image.channels != 3 || image.height < 1 || image.width < 1) {
-    return InvalidArgument("preprocessing of {} x {} x {} pixels, want RGB", image.height,
-                           image.width, image.channels);
-  }
-  constexpr int kLargest = 8192;
-  if (options.height < 1 || options.width < 1 || options.height > kLargest ||
-      options.width > kLargest) {
-    return InvalidArgument("preprocessing to {} x {}, want 1 to {}", options.height,
-                           options.width, kLargest);
-  }
+  RETURN_IF_ERROR(CheckSizes(image, options.height, options.width, dst));
   if (entry.square && options.height != options.width) {
     return InvalidArgument("preprocessing '{}' to {} x {}, want a square", entry.name,
                            options.height, options.width);
-  }
-  if (dst.size() != size_t(options.height) * options.width * 3) {
-    return InvalidArgument("preprocessing to {} x {} x 3 into {} elements",
-                           options.height, options.width, dst.size());
   }
   return entry.run(image, options, dst);
 }

@@ -10,6 +10,10 @@ Writes
 - boxes.tsv: SampleDistortedBoundingBoxV2 with explicit seeds: seed, seed2, height, width,
   min_object_covered, aspect ratios, areas, max_attempts, objects ("ymin,xmin,ymax,xmax;..."),
   then top, left, height, width of the result;
+- train.tsv: the steps of slim's preprocess_for_train after its draws, on the picture of
+  image/test_pattern.h: its height, width, those of the result, box (top, left, height, width),
+  resize method, flip, fast mode, color_ordering, brightness, saturation, hue, contrast; then the
+  SHA-256 of the float32 result, and 12 places with their values;
 - box_statistics.tsv, from a JSON file with counts over 10,000 draws that TensorFlow made by
   tf.image.sample_distorted_bounding_box: name, height, width, object, kind, numbers.
 """
@@ -95,6 +99,38 @@ def boxes():
                       *begin.numpy()[:2], *size.numpy()[:2], sep="\t", file=file)
 
 
+def pattern(height, width):
+    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
+    return (((x * x * 3 + y * y * 5 + x * y * 7 + c * 85 + ((x * 13) ^ (y * 29))) >> 3) & 255).astype(np.uint8)
+
+
+def train():
+    methods = ["bilinear", "nearest", "bicubic", "area"]
+    with open(OUT / "train.tsv", "w") as file:
+        for number in range(64):
+            height, width, to_height, to_width = (int(v) for v in RANDOM.integers(20, 130, 4))
+            box_height, box_width = (int(RANDOM.integers(5, v + 1)) for v in (height, width))
+            top, left = (int(RANDOM.integers(0, v + 1))
+                         for v in (height - box_height, width - box_width))
+            method, flip = number % 4, bool(RANDOM.integers(2))
+            fast, ordering = number % 3 == 0, number // 4 % 4
+            amounts = {"b": RANDOM.uniform(-32 / 255, 32 / 255), "s": RANDOM.uniform(0.5, 1.5),
+                       "h": RANDOM.uniform(-0.2, 0.2), "c": RANDOM.uniform(0.5, 1.5)}
+            amounts = {step: np.float32(amount) for step, amount in amounts.items()}
+            order = ("bs" if ordering == 0 else "sb") if fast else ("bshc", "sbch", "chbs", "hscb")[ordering]
+            pixels = tf.image.convert_image_dtype(tf.constant(pattern(height, width)), tf.float32)
+            pixels = pixels[top:top + box_height, left:left + box_width]
+            pixels = tf.compat.v1.image.resize_images(pixels, [to_height, to_width], method)
+            pixels = tf.image.flip_left_right(pixels) if flip else pixels
+            pixels = adjusted(pixels, [f"{step}{amounts[step]!s}" for step in order] + ["|"])
+            pixels = tf.multiply(tf.subtract(pixels, 0.5), 2.0).numpy()
+            places = RANDOM.integers(0, pixels.size, 12)
+            print(height, width, to_height, to_width, top, left, box_height, box_width,
+                  methods[method], int(flip), int(fast), ordering, *(str(amounts[s]) for s in "bshc"),
+                  hashlib.sha256(pixels.tobytes()).hexdigest(),
+                  *(f"{place}\t{pixels.ravel()[place]!s}" for place in places), sep="\t", file=file)
+
+
 def statistics(path):
     with open(OUT / "box_statistics.tsv", "w") as file:
         for name, row in json.loads(pathlib.Path(path).read_text()).items():
@@ -107,5 +143,6 @@ def statistics(path):
 
 colors()
 boxes()
+train()
 if len(sys.argv) > 2:
     statistics(sys.argv[2])

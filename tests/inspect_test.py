@@ -88,11 +88,16 @@ node { name: "z" op: "Identity" input: "y:0" }
                                       "Placeholder": 1})
         self.assertEqual(got["inputs"],
                          [{"name": "input", "dtype": "float32", "shape": "[?,2]"}])
-        self.assertEqual(got["outputs"], ["init", "z"])
+        self.assertEqual(got["outputs"], ["z"])
         self.assertEqual(got["parameters"], 6)
-        table = run(path)
+        # [1,2] by [2,3]
+        self.assertEqual(got["multiply_adds"], 6)
+        self.assertEqual(got["layers"], [{"name": "y", "op": "MatMul", "shapes": [[1, 3]],
+                                          "parameters": 6, "multiply_adds": 6}])
+        table = run(path, "--batch", "5")
         self.assertEqual(table.returncode, 0, table.stderr)
-        self.assertIn("5 nodes, 6 parameters", table.stdout)
+        self.assertIn("y      MatMul  [5,3]            6             30", table.stdout)
+        self.assertIn("5 nodes, 6 parameters, 30 multiply-adds at batch 5", table.stdout)
 
     def test_text_and_binary(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -117,6 +122,46 @@ node { name: "z" op: "Identity" input: "y:0" }
             binary = pathlib.Path(folder) / "graph.bin"
             binary.write_bytes(b"".join(field(1, node) for node in nodes))
             self.check(binary, "binary GraphDef")
+
+
+    def write(self, text):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        path = pathlib.Path(temporary.name) / "graph"
+        path.write_text(text)
+        return path
+
+    def test_dot(self):
+        path = self.write(self.TEXT)
+        result = run(path, "--dot")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(result.stdout.startswith("digraph {\n"))
+        self.assertTrue(result.stdout.endswith("}\n"))
+        for line in ('"input" [label="input\\nPlaceholder\\n[?,2]"',
+                     '"y" [label="y\\nMatMul\\n[1,3]"', '"input" -> "y"\n',
+                     '"y" -> "init" [style=dashed]'):
+            self.assertIn(line, result.stdout)
+        self.assertNotIn('"w"', result.stdout)
+        self.assertEqual(run(path, "--dot", "--json").returncode, 2)
+
+    def test_shapes_that_the_graph_leaves_open(self):
+        path = self.write(self.TEXT.replace("shape { dim { size: -1 } dim { size: 2 } }",
+                                            "shape { unknown_rank: true }"))
+        result = run(path)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("--shape input=", result.stdout)
+        got = report(path, "--shape", "input=7x2")
+        self.assertEqual(got["multiply_adds"], 42)
+
+    def test_operations_that_the_engine_lacks(self):
+        path = self.write(self.TEXT.replace('"Identity"', '"Perceive"'))
+        got = report(path)
+        self.assertIn("Perceive (node 'z')", got["layers_unknown"])
+        self.assertNotIn("layers", got)
+        self.assertEqual(report(path, "--output", "y")["multiply_adds"], 6)
+        result = run(path, "--output", "q")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("has no node 'q'", result.stderr)
 
 
 class Errors(unittest.TestCase):

@@ -4,20 +4,19 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <charconv>
 #include <memory>
-#include <set>
 #include <span>
 
 #include "base/cpus.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
+#include "cli/input_shapes.h"
+#include "cli/json_text.h"
 #include "cli/runnable.h"
 #include "cli/validators.h"
 #include "engine/benchmark/measure.h"
 #include "engine/benchmark/peak.h"
-#include "graph/graph_util.h"
 
 namespace oriel::cli {
 namespace {
@@ -42,64 +41,6 @@ struct Flags {
 
 std::chrono::milliseconds Milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-}
-
-// "NAME=Nx299x299x3": N (or -1) is the batch, -1 in the result.
-absl::StatusOr<std::pair<std::string, Shape>> ParseShapeFlag(const std::string& text) {
-  const auto bad = [&] {
-    return InvalidArgument("--shape {}: want NAME=Nx299x299x3, N being the batch", text);
-  };
-  const size_t equals = text.rfind('=');
-  if (equals == std::string::npos || equals == 0) return bad();
-  std::vector<int64_t> dims;
-  std::string_view rest = std::string_view(text).substr(equals + 1);
-  while (true) {
-    const size_t end = std::min(rest.find_first_of("x,"), rest.size());
-    const std::string_view dim = rest.substr(0, end);
-    int64_t size = -1;
-    if (dim != "N" && dim != "-1") {
-      const auto [stop, error] =
-          std::from_chars(dim.data(), dim.data() + dim.size(), size);
-      if (error != std::errc() || stop != dim.data() + dim.size() || size < 0) {
-        return bad();
-      }
-    }
-    dims.push_back(size);
-    if (end == rest.size()) break;
-    rest.remove_prefix(end + 1);
-  }
-  return std::pair(text.substr(0, equals), Shape(std::move(dims)));
-}
-
-// The shapes to feed, by input; -1 stands for the batch.
-using InputShapes = std::vector<std::pair<std::string, Shape>>;
-
-absl::StatusOr<InputShapes> FindShapes(const Flags& flags, const Runnable& runnable) {
-  InputShapes shapes;
-  for (const std::string& text : flags.shapes) {
-    ASSIGN_OR_RETURN(auto shape, ParseShapeFlag(text));
-    shapes.push_back(std::move(shape));
-  }
-  const size_t given = shapes.size();
-  const std::set<std::string_view> inputs(runnable.inputs.begin(), runnable.inputs.end());
-  for (const tensorflow::NodeDef& node : runnable.graph->graph().node()) {
-    const auto is_this = [&](const auto& shape) { return shape.first == node.name(); };
-    if (!inputs.contains(node.name()) ||
-        std::any_of(shapes.begin(), shapes.begin() + given, is_this)) {
-      continue;
-    }
-    ASSIGN_OR_RETURN(auto shape, graph::DeclaredShape(runnable.graph->graph(), node));
-    // The first size may be the batch.
-    Shape known = shape.value_or(Shape{-1, -1});
-    if (known.rank() > 0) known.set_dim(0, 1);
-    if (!known.fully_known()) {
-      return InvalidArgument(
-          "{}: the graph does not say the shape of '{}': --shape {}=Nx299x299x3",
-          flags.source.model, node.name(), node.name());
-    }
-    shapes.emplace_back(node.name(), *std::move(shape));
-  }
-  return shapes;
 }
 
 struct Row {
@@ -142,7 +83,7 @@ void PrintRow(const Row& row, double peak) {
 }
 
 json::object RowJson(const Flags& flags, const Row& row, double peak) {
-  return {{"model", flags.source.model},
+  return {{"model", JsonText(flags.source.model)},
           {"backend", BackendName(flags.backend)},
           {"precision", engine::PrecisionName(row.stats.precision)},
           {"batch", row.batch},
@@ -197,7 +138,7 @@ void PrintProfile(std::vector<ProfiledStep> steps) {
 json::array ProfileJson(const std::vector<ProfiledStep>& steps) {
   json::array list;
   for (const ProfiledStep& step : steps) {
-    list.push_back({{"node", step.info->name},
+    list.push_back({{"node", JsonText(step.info->name)},
                     {"op", step.info->op},
                     {"implementation", step.info->implementation},
                     {"multiply_adds", step.info->multiply_adds},
@@ -264,7 +205,9 @@ absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(
       const Runnable runnable,
       LoadRunnable(flags.source, flags.precision, flags.backend, flags.plan_cache));
-  ASSIGN_OR_RETURN(const InputShapes shapes, FindShapes(flags, runnable));
+  const auto shapes =
+      FindInputShapes(flags.shapes, runnable.graph->graph(), runnable.inputs);
+  if (!shapes.ok()) return Annotate(shapes.status(), flags.source.model);
   engine::PlanOptions options = runnable.NewOptions();
   options.backend = flags.backend;
   options.precision = flags.precision;
@@ -278,12 +221,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
     options.threads =
         flags.threads > 0 ? flags.threads : std::max(AvailableCpus() / streams, 1);
     for (const int batch : flags.batches) {
-      options.inputs.clear();
-      for (const auto& [name, shape] : shapes) {
-        std::vector<int64_t> sizes = shape.dims();
-        std::replace(sizes.begin(), sizes.end(), int64_t{-1}, int64_t{batch});
-        options.inputs.emplace_back(name, Shape(std::move(sizes)));
-      }
+      options.inputs = WithBatch(*shapes, batch);
       const auto plan = engine::Plan::Compile(runnable.graph->graph(), options);
       if (!plan.ok()) return Annotate(plan.status(), flags.source.model);
       RETURN_IF_ERROR(MeasureRow(flags, **plan, batch, streams, options.threads));
@@ -323,11 +261,7 @@ Action SetupBench(CLI::App& command) {
                   "Seconds of each measurement, after a fifth of it to warm up")
       ->capture_default_str()
       ->check(FiniteRange(0.01, 3600.0));
-  command
-      .add_option("--shape", flags->shapes,
-                  "NAME=Nx299x299x3: the shape of an input that the graph leaves open, "
-                  "N being the batch")
-      ->allow_extra_args(false);
+  AddShapeOption(command, flags->shapes);
   command
       .add_option("--output", flags->outputs,
                   "The tensors to compute; default: the model's predictions, a graph's "

@@ -9,7 +9,8 @@
 namespace oriel::cli {
 
 // What a subcommand does once its flags are parsed: the exit code, or an error
-// that main prints (exit code 1). Flags that do not parse exit with 2.
+// that main prints (exit code 1, unless the command has another one). Flags that do not
+// parse exit with 2.
 using Action = std::function<absl::StatusOr<int>()>;
 
 // Adds flags to its subcommand and returns the action that reads them. Flag
@@ -23,6 +24,7 @@ struct Command {
   // Looks at Interrupted() while it works, and ends in order. The others are ended by
   // the signal itself.
   bool looks_at_interrupts = false;
+  int error_code = 1;  // what it exits with on an error
 };
 
 }  // namespace oriel::cli

@@ -1,16 +1,14 @@
 // `oriel inspect`: what is in a checkpoint or a GraphDef.
 
-#include <algorithm>
-#include <boost/json.hpp>
-#include <map>
 #include <memory>
-#include <set>
 
-#include "base/files.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/commands.h"
+#include "cli/input_shapes.h"
+#include "cli/inspect_graph.h"
+#include "cli/json_text.h"
+#include "cli/table.h"
 #include "graph/graph_util.h"
-#include "tensor/tensor_proto.h"
 
 namespace oriel::cli {
 namespace {
@@ -20,68 +18,8 @@ namespace json = boost::json;
 struct Flags {
   std::string path;
   bool as_json = false;
+  InspectGraphOptions graph;
 };
-
-json::string_view JsonText(std::string_view text) { return {text.data(), text.size()}; }
-
-// Names come from files: control characters, which a terminal would obey, as \xNN.
-std::string Printable(std::string_view text) {
-  std::string printable;
-  for (const char c : text) {
-    const uint8_t byte = static_cast<uint8_t>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      printable += fmt::format("\\x{:02x}", byte);
-    } else {
-      printable += c;
-    }
-  }
-  return printable;
-}
-
-// Columns padded to their widest cell, two spaces apart; numbers to the right.
-class Table {
- public:
-  explicit Table(std::vector<bool> right) : right_(std::move(right)) {}
-  void Add(std::vector<std::string> row) {
-    for (std::string& cell : row) cell = Printable(cell);
-    rows_.push_back(std::move(row));
-  }
-  void Print() const {
-    std::vector<size_t> widths(right_.size(), 0);
-    for (const auto& row : rows_) {
-      for (size_t i = 0; i < row.size(); ++i) {
-        widths[i] = std::max(widths[i], row[i].size());
-      }
-    }
-    for (const auto& row : rows_) {
-      std::string line;
-      for (size_t i = 0; i < row.size(); ++i) {
-        if (i > 0) line += "  ";
-        line += right_[i] ? fmt::format("{:>{}}", row[i], widths[i])
-                          : fmt::format("{:<{}}", row[i], widths[i]);
-      }
-      line.erase(line.find_last_not_of(' ') + 1);
-      fmt::print("{}\n", line);
-    }
-  }
-
- private:
-  std::vector<bool> right_;
-  std::vector<std::vector<std::string>> rows_;
-};
-
-// 1234567 as "1,234,567".
-std::string Grouped(int64_t number) {
-  std::string text = std::to_string(number);
-  for (int i = static_cast<int>(text.size()) - 3; i > 0; i -= 3) text.insert(i, ",");
-  return text;
-}
-
-json::array JsonShape(const Shape& shape) {
-  json::array dims;
-  for (const int64_t d : shape.dims()) dims.push_back(d);
-  return dims;
-}
 
 // Strings are not counted: their sizes are known only to who reads them.
 int64_t ByteCount(const VariableInfo& info) {
@@ -131,120 +69,6 @@ void PrintCheckpoint(const VariableSource& source, const Flags& flags) {
              Grouped(parameters), Grouped(bytes));
 }
 
-struct GraphInput {
-  std::string name;
-  std::string dtype;
-  std::string shape;  // "unknown" when the graph does not tell
-};
-
-struct GraphSummary {
-  std::map<std::string, int64_t> ops;
-  std::vector<GraphInput> inputs;
-  std::vector<std::string> outputs;
-  int64_t parameters = 0;
-};
-
-// The elements of a variable, or of a constant of floating point.
-int64_t ParameterCount(const tensorflow::NodeDef& node) {
-  const bool is_variable =
-      node.op() == "Variable" || node.op() == "VariableV2" || node.op() == "VarHandleOp";
-  const auto attribute = node.attr().find(is_variable ? "shape" : "value");
-  if (attribute == node.attr().end()) return 0;
-  if (!is_variable) {
-    if (node.op() != "Const") return 0;
-    switch (attribute->second.tensor().dtype()) {
-      case tensorflow::DT_FLOAT:
-      case tensorflow::DT_DOUBLE:
-      case tensorflow::DT_HALF:
-      case tensorflow::DT_BFLOAT16:
-        break;
-      default:
-        return 0;
-    }
-  }
-  const auto shape =
-      ShapeFromProto(is_variable ? attribute->second.shape()
-                                 : attribute->second.tensor().tensor_shape());
-  if (!shape.ok()) return 0;
-  return CheckedElements(*shape, 1, node.name()).value_or(0);
-}
-
-GraphSummary Summarize(const tensorflow::GraphDef& graph) {
-  GraphSummary summary;
-  std::set<std::string_view> consumed;
-  for (const auto& node : graph.node()) {
-    for (const std::string& input : node.input()) {
-      consumed.insert(graph::ParseInput(input).node);
-    }
-  }
-  for (const auto& node : graph.node()) {
-    ++summary.ops[node.op()];
-    summary.parameters += ParameterCount(node);
-    if (!consumed.contains(node.name())) summary.outputs.push_back(node.name());
-    if (node.op() != "Placeholder" && node.op() != "PlaceholderWithDefault") continue;
-    const auto dtype = graph::GetType(node, "dtype");
-    std::string shape = "unknown";
-    if (const auto it = node.attr().find("shape"); it != node.attr().end()) {
-      const auto known = ShapeFromProto(it->second.shape());
-      if (known.ok()) shape = known->ToString();
-    }
-    summary.inputs.push_back(
-        {node.name(), dtype.ok() ? std::string(DTypeName(*dtype)) : "unknown", shape});
-  }
-  return summary;
-}
-
-void PrintGraph(const tensorflow::GraphDef& graph, std::string_view encoding,
-                const Flags& flags) {
-  const GraphSummary summary = Summarize(graph);
-  std::vector<std::pair<std::string, int64_t>> ops(summary.ops.begin(),
-                                                   summary.ops.end());
-  std::stable_sort(ops.begin(), ops.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
-  if (flags.as_json) {
-    json::object histogram;
-    for (const auto& [op, count] : ops) histogram[op] = count;
-    json::array inputs;
-    for (const GraphInput& input : summary.inputs) {
-      inputs.push_back(
-          {{"name", input.name}, {"dtype", input.dtype}, {"shape", input.shape}});
-    }
-    json::array outputs(summary.outputs.begin(), summary.outputs.end());
-    const json::object report{{"kind", "graph"},
-                              {"path", flags.path},
-                              {"format", JsonText(encoding)},
-                              {"nodes", graph.node_size()},
-                              {"ops", std::move(histogram)},
-                              {"inputs", std::move(inputs)},
-                              {"outputs", std::move(outputs)},
-                              {"parameters", summary.parameters}};
-    fmt::print("{}\n", json::serialize(report));
-    return;
-  }
-  Table op_table({false, true});
-  op_table.Add({"OP", "NODES"});
-  for (const auto& [op, count] : ops) op_table.Add({op, Grouped(count)});
-  op_table.Print();
-  fmt::print("\n");
-  Table ends({false, false, false, false});
-  for (const GraphInput& input : summary.inputs) {
-    ends.Add({"input", input.name, input.dtype, input.shape});
-  }
-  for (const std::string& name : summary.outputs) ends.Add({"output", name, "", ""});
-  ends.Print();
-  fmt::print("\n{}: {} nodes, {} parameters\n", encoding, Grouped(graph.node_size()),
-             Grouped(summary.parameters));
-}
-
-// Nearly any bytes parse as some protobuf message; a graph has nodes with names
-// and ops.
-bool IsGraph(const tensorflow::GraphDef& graph) {
-  return graph.node_size() > 0 &&
-         std::all_of(graph.node().begin(), graph.node().end(), [](const auto& node) {
-           return !node.name().empty() && !node.op().empty();
-         });
-}
-
 absl::StatusOr<int> Inspect(const Flags& flags) {
   ASSIGN_OR_RETURN(const checkpoint::Format format, checkpoint::Detect(flags.path));
   if (format != checkpoint::Format::kUnknown) {
@@ -252,21 +76,20 @@ absl::StatusOr<int> Inspect(const Flags& flags) {
     PrintCheckpoint(*source, flags);
     return 0;
   }
-  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(flags.path));
-  const auto binary = graph::ParseGraphDef(file->bytes(), flags.path, false);
-  if (binary.ok() && IsGraph(*binary)) {
-    PrintGraph(*binary, "binary GraphDef", flags);
-    return 0;
+  const auto found = graph::ReadGraphDefOfEitherEncoding(flags.path);
+  if (absl::IsInvalidArgument(found.status())) {
+    return InvalidArgument(
+        "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors) nor a "
+        "GraphDef, binary or text",
+        flags.path);
   }
-  const auto text = graph::ParseGraphDef(file->bytes(), flags.path, true);
-  if (text.ok() && IsGraph(*text)) {
-    PrintGraph(*text, "text GraphDef", flags);
-    return 0;
-  }
-  return InvalidArgument(
-      "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors) nor a "
-      "GraphDef, binary or text",
-      flags.path);
+  RETURN_IF_ERROR(found.status());
+  InspectGraphOptions options = flags.graph;
+  options.path = flags.path;
+  options.json = flags.as_json;
+  options.encoding = found->text ? "text GraphDef" : "binary GraphDef";
+  RETURN_IF_ERROR(InspectGraph(found->graph, options));
+  return 0;
 }
 
 }  // namespace
@@ -278,6 +101,25 @@ Action SetupInspect(CLI::App& command) {
                   "A checkpoint (file, V2 prefix, V1 shards) or a GraphDef")
       ->required();
   command.add_flag("--json", flags->as_json, "Print one line of JSON instead of a table");
+  InspectGraphOptions& graph = flags->graph;
+  command
+      .add_option("--batch", graph.batch,
+                  "Of a graph: images for shapes and multiply-adds")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  AddShapeOption(command, graph.shapes);
+  command
+      .add_option(
+          "--output", graph.outputs,
+          "Of a graph: look at what this node needs; any number of times (default: "
+          "the values that nobody reads)")
+      ->allow_extra_args(false);
+  command.add_flag("--all", graph.all,
+                   "Of a graph: list every operation, not only those with parameters or "
+                   "multiply-adds");
+  command
+      .add_flag("--dot", graph.dot, "Draw a graph in Graphviz's language: | dot -Tsvg")
+      ->excludes("--json");
   return [flags] { return Inspect(*flags); };
 }
 

@@ -19,6 +19,8 @@ constexpr std::array kCommands = {
     Command{"bench", "Measure how fast a network runs here", SetupBench, true},
     Command{"calibrate", "Find out how to run a model in int8", SetupCalibrate, true},
     Command{"classify", "Tell what is on images", SetupClassify, true},
+    Command{"diff", "Compare two graphs, as they are written and by what they compute",
+            SetupDiff, true, 2},
     Command{"export", "Make a model directory from a checkpoint", SetupExport, true},
     Command{"export-inference-graph", "Write a network as a GraphDef with variables",
             SetupExportInferenceGraph},
@@ -46,12 +48,12 @@ int Main(int argc, char** argv) {
   struct Entry {
     CLI::App* app;
     Action action;
-    bool looks_at_interrupts;
+    const Command* command;
   };
   std::vector<Entry> entries;
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
-    entries.push_back({sub, command.setup(*sub), command.looks_at_interrupts});
+    entries.push_back({sub, command.setup(*sub), &command});
   }
   const auto is_named = [&](const Command& command) {
     return std::string_view(command.name) == argv[1];
@@ -68,9 +70,9 @@ int Main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : kUsageError;
   }
-  for (const auto& [sub, action, looks_at_interrupts] : entries) {
+  for (const auto& [sub, action, command] : entries) {
     if (!sub->parsed()) continue;
-    if (looks_at_interrupts) InstallInterruptHandler();
+    if (command->looks_at_interrupts) InstallInterruptHandler();
     const absl::StatusOr<int> result = action();
     if (result.ok()) return *result;
     if (result.status().code() == absl::StatusCode::kCancelled && Interrupted()) {
@@ -78,7 +80,8 @@ int Main(int argc, char** argv) {
       return 130;
     }
     fmt::print(stderr, "oriel {}: {}\n", sub->get_name(), Message(result.status()));
-    return result.status().code() == absl::StatusCode::kUnavailable ? kUnreachable : 1;
+    return result.status().code() == absl::StatusCode::kUnavailable ? kUnreachable
+                                                                    : command->error_code;
   }
   return kUsageError;
 }

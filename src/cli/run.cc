@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
+#include "cli/named_file.h"
 #include "cli/runnable.h"
 #include "engine/plan.h"
 #include "tensor/npy.h"
@@ -24,25 +25,6 @@ struct Flags {
   model::PlanCacheOptions plan_cache;
   bool verbose = false;
 };
-
-// A flag's value: [NAME=]FILE.
-struct NamedFile {
-  std::string name;  // of a tensor
-  std::string file;
-};
-
-// `defaults` are the names that a FILE alone may stand for: there has to be one.
-absl::StatusOr<NamedFile> ParseNamedFile(const std::string& text, const char* flag,
-                                         const std::vector<std::string>& defaults) {
-  const size_t equals = text.find('=');
-  if (equals != std::string::npos) {
-    return NamedFile{text.substr(0, equals), text.substr(equals + 1)};
-  }
-  if (defaults.size() == 1) return NamedFile{defaults[0], text};
-  return InvalidArgument("{} {}: say which tensor, NAME=FILE{}{}", flag, text,
-                         defaults.empty() ? "" : "; the graph has ",
-                         fmt::join(defaults, ", "));
-}
 
 // One line for people: name, type, shape and what the values look like.
 void PrintSummary(const engine::TensorSpec& spec, const Tensor& value) {

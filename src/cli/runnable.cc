@@ -1,35 +1,12 @@
 #include "cli/runnable.h"
 
 #include <filesystem>
-#include <unordered_set>
 
 #include "engine/quantize/calibration.h"
-#include "graph/graph_util.h"
+#include "graph/ends.h"
 #include "model/model_directory.h"
 
 namespace oriel::cli {
-namespace {
-
-// The placeholders, and the nodes that nobody reads.
-void FindEnds(Runnable& runnable) {
-  std::unordered_set<std::string_view> read;
-  for (const tensorflow::NodeDef& node : runnable.graph->graph().node()) {
-    for (const std::string& input : node.input()) {
-      read.insert(graph::ParseInput(input).node);
-    }
-  }
-  for (const tensorflow::NodeDef& node : runnable.graph->graph().node()) {
-    if (node.op() == "Placeholder") {
-      runnable.inputs.push_back(node.name());
-    } else if (!read.contains(node.name()) && node.op() != "Const" &&
-               node.op() != "NoOp") {
-      runnable.outputs.push_back(node.name());
-    }
-  }
-}
-
-}  // namespace
-
 void AddRunnableOptions(CLI::App& command, RunnableSource& source) {
   command
       .add_option("model", source.model,
@@ -66,7 +43,9 @@ absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source,
     if (runnable.graph->graph().node().empty()) {
       return InvalidArgument("{}: is a GraphDef without nodes", source.model);
     }
-    FindEnds(runnable);
+    graph::GraphEnds ends = graph::FindEnds(runnable.graph->graph());
+    runnable.inputs = std::move(ends.inputs);
+    runnable.outputs = std::move(ends.outputs);
     return runnable;
   }
   ASSIGN_OR_RETURN(const model::ModelDirectory directory,

@@ -6,6 +6,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -216,6 +217,22 @@ absl::StatusOr<tensorflow::GraphDef> ParseGraphDef(Bytes bytes, std::string_view
 absl::StatusOr<tensorflow::GraphDef> ReadGraphDef(const std::string& path, bool text) {
   ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
   return ParseGraphDef(file->bytes(), path, text);
+}
+
+absl::StatusOr<EncodedGraph> ReadGraphDefOfEitherEncoding(const std::string& path) {
+  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  // Nearly any bytes are some protobuf message.
+  const auto is_node = [](const tensorflow::NodeDef& node) {
+    return !node.name().empty() && !node.op().empty();
+  };
+  for (const bool text : {false, true}) {
+    auto graph = ParseGraphDef(file->bytes(), path, text);
+    if (!graph.ok() || graph->node().empty()) continue;
+    if (std::all_of(graph->node().begin(), graph->node().end(), is_node)) {
+      return EncodedGraph{*std::move(graph), text};
+    }
+  }
+  return InvalidArgument("{}: is no GraphDef, neither binary nor text", path);
 }
 
 absl::Status WriteGraphDef(const tensorflow::GraphDef& graph, const std::string& path,

@@ -70,6 +70,13 @@ absl::StatusOr<tensorflow::GraphDef> ReadGraphDef(const std::string& path,
                                                   bool text = false);
 absl::StatusOr<tensorflow::GraphDef> ParseGraphDef(Bytes bytes, std::string_view what,
                                                    bool text = false);
+// A GraphDef in the encoding that the file has. kInvalidArgument when it has nodes with
+// names and operations in neither.
+struct EncodedGraph {
+  tensorflow::GraphDef graph;
+  bool text = false;
+};
+absl::StatusOr<EncodedGraph> ReadGraphDefOfEitherEncoding(const std::string& path);
 // Written atomically, map fields in key order (the same graph gives the same bytes).
 absl::Status WriteGraphDef(const tensorflow::GraphDef& graph, const std::string& path,
                            bool text = false);

@@ -1,0 +1,21 @@
+// Where a graph begins and ends, for tools that are not told.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tensorflow/graph.pb.h"
+
+namespace oriel::graph {
+
+struct GraphEnds {
+  std::vector<std::string> inputs;   // the placeholders
+  std::vector<std::string> outputs;  // what nobody reads, and there is a value to
+};
+
+// In the graph's order. Constants, operations without a value (NoOp, Assign and the
+// like, what saves and restores checkpoints) and, in a graph with placeholders, nodes
+// that do not follow from any of them are no outputs. A graph need not be well formed.
+GraphEnds FindEnds(const tensorflow::GraphDef& graph);
+
+}  // namespace oriel::graph

@@ -18,6 +18,7 @@ FLOORS = {
     "checkpoint": 2,
     "labels": 2,
     "image": 2,
+    "records": 2,
     "graph": 3,
     "preprocessing": 3,
     "engine": 4,

@@ -15,6 +15,10 @@ absl::StatusOr<Image> DecodeGif(Bytes bytes, const DecodeOptions& options);
 absl::StatusOr<Image> DecodeBmp(Bytes bytes, const DecodeOptions& options);
 absl::StatusOr<Image> DecodeWebp(Bytes bytes, const DecodeOptions& options);
 
+// As DecodePart, without EXIF.
+absl::StatusOr<Image> DecodeJpegPart(Bytes bytes, const DecodeOptions& options,
+                                     const ChoosePart& choose);
+
 absl::StatusOr<std::vector<Image>> DecodeGifFrames(Bytes bytes,
                                                    const DecodeOptions& options);
 
@@ -29,6 +33,9 @@ absl::Status CheckSize(Format format, int64_t width, int64_t height, int samples
 // or bytes of the image, of which one byte of the file holds `most_per_byte`.
 absl::Status CheckPlausible(Format format, int64_t width, int64_t height, uint64_t units,
                             uint64_t most_per_byte, size_t size);
+
+// What `choose` names; kInvalidArgument where that is not inside the image.
+absl::StatusOr<Window> ChosenPart(const ChoosePart& choose, int height, int width);
 
 // "... gives `given` channels, not `channels`".
 absl::Status ChannelsNotGiven(Format format, std::string_view given, int channels);

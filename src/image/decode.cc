@@ -89,6 +89,21 @@ absl::StatusOr<Image> Decode(Bytes bytes, const DecodeOptions& options) {
   });
 }
 
+absl::StatusOr<Image> DecodePart(Bytes bytes, const DecodeOptions& options,
+                                 const ChoosePart& choose) {
+  ASSIGN_OR_RETURN(const Codec* codec, NeedCodec(bytes, options));
+  const bool turned = options.honor_exif && ExifOrientation(codec->format, bytes) != 1;
+  return CatchBadAlloc([&]() -> absl::StatusOr<Image> {
+    if (codec->format == Format::kJpeg && !turned) {
+      return DecodeJpegPart(bytes, options, choose);
+    }
+    ASSIGN_OR_RETURN(Image image, Decode(bytes, options));
+    ASSIGN_OR_RETURN(const Window part, ChosenPart(choose, image.height, image.width));
+    if (part == Window{0, 0, image.height, image.width}) return image;
+    return Copied(ImageView(image).Crop(part));
+  });
+}
+
 absl::StatusOr<std::vector<Image>> DecodeFrames(Bytes bytes,
                                                 const DecodeOptions& options) {
   ASSIGN_OR_RETURN(const Codec* codec, NeedCodec(bytes, options));
@@ -127,6 +142,13 @@ absl::Status CheckPlausible(Format format, int64_t width, int64_t height, uint64
   return InvalidArgument(
       "{} image of {} x {} pixels is cut off: its {} bytes cannot hold them",
       FormatName(format), width, height, size);
+}
+
+absl::StatusOr<Window> ChosenPart(const ChoosePart& choose, int height, int width) {
+  ASSIGN_OR_RETURN(const Window part, choose(height, width));
+  if (part.IsInside(height, width)) return part;
+  return InvalidArgument("part of {} x {} at {},{} is outside an image of {} x {}",
+                         part.height, part.width, part.top, part.left, height, width);
 }
 
 absl::Status ChannelsNotGiven(Format format, std::string_view given, int channels) {

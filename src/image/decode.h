@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -58,6 +59,16 @@ struct DecodeOptions {
 // cut off, too large, channels that the format does not give. The message says
 // what was found and what was wanted, but not where the bytes came from.
 absl::StatusOr<Image> Decode(Bytes bytes, const DecodeOptions& options);
+
+// Tells which part of an image of height x width pixels is wanted; an error ends the
+// decoding with it.
+using ChoosePart = std::function<absl::StatusOr<Window>(int height, int width)>;
+
+// The part of the image that `choose` names once the size is known: the same pixels as
+// that part of what Decode gives, and the same errors. A JPEG's other pixels are read but
+// not computed; other formats, and images that EXIF turns, are decoded whole.
+absl::StatusOr<Image> DecodePart(Bytes bytes, const DecodeOptions& options,
+                                 const ChoosePart& choose);
 
 // All frames of an animated GIF as TensorFlow composes them, each on top of
 // the one before; an image that is not a GIF gives one frame. max_pixels bounds

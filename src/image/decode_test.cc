@@ -1,15 +1,19 @@
 #include "image/decode.h"
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/philox.h"
 #include "base/testing.h"
 
 namespace oriel::image {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::string ReadImage(const std::string& name) {
   return *ReadFile(TestData("preproc/" + name));
@@ -150,6 +154,68 @@ std::string ErrorOf(Bytes bytes, const DecodeOptions& options) {
   if (image.ok()) return "decoded";
   EXPECT_TRUE(absl::IsInvalidArgument(image.status()));
   return std::string(Message(image.status()));
+}
+
+// Any part of any image is that part of the whole.
+TEST(DecodePartTest, IsThatPartOfTheWhole) {
+  RandomStream random(1, 2);
+  int checked = 0;
+  for (const auto& entry : fs::directory_iterator(TestData("preproc/images"))) {
+    const std::string bytes = *ReadFile(entry.path());
+    for (DecodeOptions options :
+         {DecodeOptions{}, DecodeOptions{.channels = 1},
+          DecodeOptions{.honor_exif = true},
+          DecodeOptions{.dct_method = DctMethod::kIntegerAccurate},
+          DecodeOptions{.fancy_upscaling = false},
+          DecodeOptions{.try_recover_truncated = true}}) {
+      const auto whole = Decode(AsBytes(bytes), options);
+      for (int i = 0; i < 40; ++i) {
+        Window part;
+        const auto choose = [&](int height, int width) {
+          part.height = 1 + static_cast<int>(random.Below(height));
+          part.width = 1 + static_cast<int>(random.Below(width));
+          part.top = static_cast<int>(random.Below(height - part.height + 1));
+          part.left = static_cast<int>(random.Below(width - part.width + 1));
+          return part;
+        };
+        const auto got = DecodePart(AsBytes(bytes), options, choose);
+        ASSERT_EQ(got.status(), whole.status()) << entry.path();
+        if (!got.ok()) break;
+        ASSERT_EQ(got->pixels, Copied(ImageView(*whole).Crop(part)).pixels)
+            << entry.path() << ": " << part.height << " x " << part.width << " at "
+            << part.top << "," << part.left;
+        ++checked;
+      }
+    }
+  }
+  EXPECT_GE(checked, 7000);
+}
+
+TEST(DecodePartTest, CutOffImagesAreErrorsWhateverThePart) {
+  for (const char* name : {"images/jpeg_420.jpg", "images/jpeg_prog_420.jpg"}) {
+    const std::string bytes = ReadImage(name);
+    for (size_t size = 0; size < bytes.size(); size += 7) {
+      const std::string cut = bytes.substr(0, size);
+      const auto part = DecodePart(AsBytes(cut), {}, [](int, int) {
+        return Window{0, 0, 1, 1};
+      });
+      EXPECT_EQ(part.ok(), Decode(AsBytes(cut), {}).ok()) << name << " " << size;
+    }
+  }
+}
+
+TEST(DecodePartTest, RefusesPartsOutside) {
+  for (const char* name : {"images/jpeg_420.jpg", "images/png_rgb.png"}) {
+    const std::string bytes = ReadImage(name);
+    const auto outside = DecodePart(AsBytes(bytes), {}, [](int height, int width) {
+      return Window{1, 0, height, width};
+    });
+    EXPECT_TRUE(absl::IsInvalidArgument(outside.status()));
+    const auto refused = DecodePart(AsBytes(bytes), {}, [](int, int) {
+      return absl::StatusOr<Window>(OutOfRange("no part"));
+    });
+    EXPECT_EQ(Message(refused.status()), "no part");
+  }
 }
 
 TEST(DecodeTest, ErrorsSayWhatWasFound) {

@@ -147,34 +147,37 @@ void CmykToRgb(const uint8_t* cmyk, int width, bool adobe, uint8_t* rgb) {
   }
 }
 
-// Reads all rows. Called inside Try: plain pointers only.
-void ReadRows(jpeg_decompress_struct& cinfo, uint8_t* pixels, size_t row_size,
-              uint8_t* cmyk) {
-  while (cinfo.output_scanline < cinfo.output_height) {
-    uint8_t* row = pixels + size_t{cinfo.output_scanline} * row_size;
-    uint8_t* to = cmyk != nullptr ? cmyk : row;
+// Where rows go: through `cmyk`, unless null, to `pixels`.
+struct RowTarget {
+  uint8_t* pixels;
+  size_t row_size;
+  uint8_t* cmyk;
+};
+
+// Reads `count` rows. Called inside Try: plain pointers only.
+void ReadRows(jpeg_decompress_struct& cinfo, int count, RowTarget target) {
+  for (int y = 0; y < count; ++y) {
+    uint8_t* const row = target.pixels + size_t(y) * target.row_size;
+    uint8_t* to = target.cmyk != nullptr ? target.cmyk : row;
     // One row, or an error: the source never suspends.
     jpeg_read_scanlines(&cinfo, &to, 1);
-    if (cmyk != nullptr) {
-      CmykToRgb(cmyk, static_cast<int>(cinfo.output_width), cinfo.saw_Adobe_marker, row);
+    if (target.cmyk != nullptr) {
+      CmykToRgb(target.cmyk, static_cast<int>(cinfo.output_width), cinfo.saw_Adobe_marker,
+                row);
     }
   }
-  jpeg_finish_decompress(&cinfo);
 }
 
-}  // namespace
-
-absl::StatusOr<Image> DecodeJpeg(Bytes bytes, const DecodeOptions& options) {
-  if (options.channels == 4) return ChannelsNotGiven(kFormat, "0, 1 or 3", 4);
-  Decompressor decompressor(bytes, options.try_recover_truncated);
+// Reads the header, checks what it says, and sets up the decoder.
+absl::Status Begin(Decompressor& decompressor, Bytes bytes, const DecodeOptions& options,
+                   int& channels) {
   jpeg_decompress_struct& cinfo = decompressor.cinfo();
   RETURN_IF_ERROR(decompressor.Try([&] {
     decompressor.Create();
     jpeg_read_header(&cinfo, TRUE);
   }));
 
-  const int channels =
-      options.channels != 0 ? options.channels : std::min(cinfo.num_components, 3);
+  channels = options.channels != 0 ? options.channels : std::min(cinfo.num_components, 3);
   if (channels == 2) return InvalidArgument("JPEG image of 2 components, want 1, 3 or 4");
   RETURN_IF_ERROR(CheckSize(kFormat, cinfo.image_width, cinfo.image_height,
                             std::max(cinfo.num_components, channels), options));
@@ -196,22 +199,100 @@ absl::StatusOr<Image> DecodeJpeg(Bytes bytes, const DecodeOptions& options) {
   cinfo.do_fancy_upsampling = options.fancy_upscaling ? TRUE : FALSE;
   cinfo.dct_method =
       options.dct_method == DctMethod::kIntegerAccurate ? JDCT_ISLOW : JDCT_IFAST;
+  return absl::OkStatus();
+}
 
+// A row of ink, where that is what libjpeg gives.
+std::vector<uint8_t> CmykRow(const jpeg_decompress_struct& cinfo) {
+  const bool cmyk = cinfo.out_color_space == JCS_CMYK;
+  return std::vector<uint8_t>(cmyk ? size_t{cinfo.image_width} * 4 : 0);
+}
+
+absl::StatusOr<Image> ReadWhole(Decompressor& decompressor, int channels) {
+  jpeg_decompress_struct& cinfo = decompressor.cinfo();
   Image image{static_cast<int>(cinfo.image_height),
               static_cast<int>(cinfo.image_width),
               channels,
               {}};
   const size_t row_size = size_t{cinfo.image_width} * channels;
   image.pixels.resize(row_size * cinfo.image_height);
-  std::vector<uint8_t> cmyk_row(
-      cinfo.out_color_space == JCS_CMYK ? size_t{cinfo.image_width} * 4 : 0);
-  uint8_t* pixels = image.pixels.data();
-  uint8_t* cmyk_data = cmyk_row.empty() ? nullptr : cmyk_row.data();
+  std::vector<uint8_t> cmyk_row = CmykRow(cinfo);
+  const RowTarget target = {image.pixels.data(), row_size,
+                            cmyk_row.empty() ? nullptr : cmyk_row.data()};
   RETURN_IF_ERROR(decompressor.Try([&] {
     jpeg_start_decompress(&cinfo);
-    ReadRows(cinfo, pixels, row_size, cmyk_data);
+    ReadRows(cinfo, static_cast<int>(cinfo.output_height), target);
+    jpeg_finish_decompress(&cinfo);
   }));
   return image;
+}
+
+// Rows above and below `part`, and blocks left and right of it, are read from the file
+// (so that damage there is found) but neither transformed nor coloured.
+absl::StatusOr<Image> ReadPart(Decompressor& decompressor, int channels,
+                               const Window& part) {
+  jpeg_decompress_struct& cinfo = decompressor.cinfo();
+  // Chroma is interpolated between neighbours, which the outermost columns of what
+  // libjpeg crops to do not have.
+  constexpr int kMargin = 4;
+  const int right = part.left + part.width;
+  JDIMENSION first = static_cast<JDIMENSION>(std::max(0, part.left - kMargin));
+  JDIMENSION columns =
+      std::min(cinfo.image_width, static_cast<JDIMENSION>(right + kMargin)) - first;
+  // libjpeg moves `first` left to a block.
+  constexpr size_t kWidestBlock = 32;
+  std::vector<uint8_t> rows((columns + kWidestBlock) * channels * part.height);
+  std::vector<uint8_t> cmyk_row = CmykRow(cinfo);
+  uint8_t* const data = rows.data();
+  uint8_t* const cmyk_data = cmyk_row.empty() ? nullptr : cmyk_row.data();
+  std::vector<uint8_t> last_row(size_t{cinfo.image_width} * 4);
+  uint8_t* last = last_row.data();
+  size_t row_size = 0;
+  RETURN_IF_ERROR(decompressor.Try([&] {
+    jpeg_start_decompress(&cinfo);
+    jpeg_crop_scanline(&cinfo, &first, &columns);
+    row_size = size_t{columns} * channels;
+    if (part.top > 0) jpeg_skip_scanlines(&cinfo, part.top);
+    ReadRows(cinfo, part.height, {data, row_size, cmyk_data});
+    // All but the last row: skipping to the end would not read the file to its end.
+    const int below = static_cast<int>(cinfo.output_height) - part.top - part.height;
+    if (below > 1) jpeg_skip_scanlines(&cinfo, below - 1);
+    if (below > 0) jpeg_read_scanlines(&cinfo, &last, 1);
+    jpeg_finish_decompress(&cinfo);
+  }));
+  const ImageView cropped = {data, part.height, static_cast<int>(columns), channels,
+                             static_cast<int64_t>(row_size)};
+  return Copied(
+      cropped.Crop(0, part.left - static_cast<int>(first), part.height, part.width));
+}
+
+}  // namespace
+
+absl::StatusOr<Image> DecodeJpeg(Bytes bytes, const DecodeOptions& options) {
+  if (options.channels == 4) return ChannelsNotGiven(kFormat, "0, 1 or 3", 4);
+  Decompressor decompressor(bytes, options.try_recover_truncated);
+  int channels = 0;
+  RETURN_IF_ERROR(Begin(decompressor, bytes, options, channels));
+  return ReadWhole(decompressor, channels);
+}
+
+absl::StatusOr<Image> DecodeJpegPart(Bytes bytes, const DecodeOptions& options,
+                                     const ChoosePart& choose) {
+  if (options.channels == 4) return ChannelsNotGiven(kFormat, "0, 1 or 3", 4);
+  Decompressor decompressor(bytes, options.try_recover_truncated);
+  int channels = 0;
+  RETURN_IF_ERROR(Begin(decompressor, bytes, options, channels));
+  const int height = static_cast<int>(decompressor.cinfo().image_height);
+  const int width = static_cast<int>(decompressor.cinfo().image_width);
+  ASSIGN_OR_RETURN(const Window part, ChosenPart(choose, height, width));
+  if (part == Window{0, 0, height, width}) return ReadWhole(decompressor, channels);
+  // What is made up for missing data, and what is upsampled together with the
+  // conversion of colours, is the whole image's.
+  if (options.try_recover_truncated || !options.fancy_upscaling) {
+    ASSIGN_OR_RETURN(const Image whole, ReadWhole(decompressor, channels));
+    return Copied(ImageView(whole).Crop(part));
+  }
+  return ReadPart(decompressor, channels, part);
 }
 
 }  // namespace oriel::image

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace oriel::image {
 namespace {
@@ -124,14 +123,6 @@ Image ResizeRowsAny(ImageView src, int first_row, int rows, const Taps& taps) {
     default:
       return ResizeRows<4>(src, first_row, rows, taps);
   }
-}
-
-Image Copied(ImageView src) {
-  Image image{src.height, src.width, src.channels, {}};
-  const size_t row_size = size_t(src.width) * src.channels;
-  image.pixels.resize(row_size * src.height);
-  for (int y = 0; y < src.height; ++y) std::memcpy(image.row(y), src.row(y), row_size);
-  return image;
 }
 
 }  // namespace

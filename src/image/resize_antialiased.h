@@ -9,14 +9,6 @@
 
 namespace oriel::image {
 
-// A rectangle of the result.
-struct Window {
-  int top = 0;
-  int left = 0;
-  int height = 0;
-  int width = 0;
-};
-
 // The `window` of `src` resized to height x width; only what the window needs is
 // computed. src [H,W,C] with 1 to 4 channels, none of which is treated as alpha.
 // kInvalidArgument when a size is not positive or the window is not inside.

@@ -6,18 +6,11 @@
 
 #include "base/philox.h"
 #include "base/status.h"
+#include "image/image.h"
 
 namespace oriel::preprocessing {
 
-// A rectangle of whole pixels that lies inside its image.
-struct PixelBox {
-  int top = 0;
-  int left = 0;
-  int height = 0;
-  int width = 0;
-
-  bool operator==(const PixelBox&) const = default;
-};
+using PixelBox = image::Window;
 
 // Where an object is, in fractions of the image's height and width, each in [0,1].
 struct RelativeBox {

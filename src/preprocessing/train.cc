@@ -72,23 +72,6 @@ void FlipLeftRight(int height, int width, std::span<float> pixels) {
   }
 }
 
-bool IsInside(const PixelBox& box, ImageView image) {
-  return box.top >= 0 && box.left >= 0 && box.height >= 1 && box.width >= 1 &&
-         box.height <= image.height && box.width <= image.width &&
-         box.top <= image.height - box.height && box.left <= image.width - box.width;
-}
-
-absl::Status CheckInside(const PixelBox& box, ImageView image) {
-  if (IsInside(box, image)) return absl::OkStatus();
-  return InvalidArgument("box of {} x {} at {},{} is outside an image of {} x {}",
-                         box.height, box.width, box.top, box.left, image.height,
-                         image.width);
-}
-
-ImageView Crop(ImageView image, const PixelBox& box) {
-  return image.Crop(box.top, box.left, box.height, box.width);
-}
-
 }  // namespace
 
 ColorAmounts DrawColorAmounts(RandomStream& random) {
@@ -152,8 +135,13 @@ absl::Status AugmentPart(ImageView part, const Augmentation& augmentation,
 
 absl::Status Augment(ImageView image, const Augmentation& augmentation,
                      const TrainOptions& options, std::span<float> dst) {
-  RETURN_IF_ERROR(CheckInside(augmentation.box, image));
-  return AugmentPart(Crop(image, augmentation.box), augmentation, options, dst);
+  const PixelBox& box = augmentation.box;
+  if (!box.IsInside(image.height, image.width)) {
+    return InvalidArgument("box of {} x {} at {},{} is outside an image of {} x {}",
+                           box.height, box.width, box.top, box.left, image.height,
+                           image.width);
+  }
+  return AugmentPart(image.Crop(box), augmentation, options, dst);
 }
 
 absl::Status PreprocessForTrain(ImageView image, std::span<const RelativeBox> objects,
@@ -170,7 +158,7 @@ absl::StatusOr<DistortedCrop> DistortedBoundingBoxCrop(
   ASSIGN_OR_RETURN(
       const PixelBox box,
       SampleDistortedBoundingBox(image.height, image.width, objects, options, random));
-  return DistortedCrop{Crop(image, box), box};
+  return DistortedCrop{image.Crop(box), box};
 }
 
 absl::StatusOr<image::BasicImage<float>> PreprocessImage(

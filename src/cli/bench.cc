@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "base/cpus.h"
 #include "base/progress.h"
@@ -64,7 +65,8 @@ uint64_t PeakMemory() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-void PrintHeader() {
+void PrintHeader(engine::Precision precision) {
+  fmt::print("in {}\n", engine::PrecisionName(precision));
   fmt::print("{:>5} {:>7} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8} {:>7} {:>10} {:>11}\n",
              "batch", "streams", "threads", "p50 ms", "p90 ms", "p99 ms", "images/s",
              "GFLOP/s", "of peak", "compile ms", "peak memory");
@@ -216,7 +218,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
     return InvalidArgument("{}: has no outputs, name one with --output",
                            flags.source.model);
   }
-  if (!flags.json) PrintHeader();
+  bool header = !flags.json;
   for (const int streams : flags.streams) {
     options.threads =
         flags.threads > 0 ? flags.threads : std::max(AvailableCpus() / streams, 1);
@@ -224,6 +226,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
       options.inputs = WithBatch(*shapes, batch);
       const auto plan = engine::Plan::Compile(runnable.graph->graph(), options);
       if (!plan.ok()) return Annotate(plan.status(), flags.source.model);
+      if (std::exchange(header, false)) PrintHeader((*plan)->stats().precision);
       RETURN_IF_ERROR(MeasureRow(flags, **plan, batch, streams, options.threads));
     }
   }

@@ -121,6 +121,18 @@ class Commands(unittest.TestCase):
             code, message = missing_file(bad)
             self.assertEqual(code, 2, message)
 
+    def test_merged_labels_can_be_printed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            synsets, metadata = pathlib.Path(folder) / "s", pathlib.Path(folder) / "m"
+            synsets.write_text("n2\nn1\n")
+            metadata.write_text("n1\tcat\nn2\tdog, hound\n")
+            done = subprocess.run(
+                [ORIEL, "merge-labels", "--synsets", synsets, "--metadata", metadata,
+                 "--output", "-"], capture_output=True, text=True, cwd=folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout, "background\ndog, hound\ncat\n")
+            self.assertEqual(len(list(pathlib.Path(folder).iterdir())), 2)
+
     def version(self, isa):
         return subprocess.run([ORIEL, "version"], capture_output=True, text=True,
                               env={**os.environ, "ORIEL_MAX_ISA": isa})

@@ -21,6 +21,10 @@ absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(const labels::Metadata metadata, labels::ReadMetadata(flags.metadata));
   const auto merged = labels::MergeLabels(ids, metadata, !flags.no_background);
   if (!merged.ok()) return Annotate(merged.status(), flags.synsets);
+  if (flags.output == "-") {
+    fmt::print("{}", labels::FormatLines(*merged));
+    return 0;
+  }
   RETURN_IF_ERROR(WriteFileAtomically(flags.output, labels::FormatLines(*merged)));
   fmt::print("{}: {} lines\n", flags.output, merged->size());
   return 0;
@@ -38,7 +42,7 @@ Action SetupMergeLabels(CLI::App& command) {
       ->required();
   command
       .add_option("--output", flags->output,
-                  "File to write: the description of each id, in order")
+                  "File to write: the description of each id, in order; - prints them")
       ->capture_default_str();
   command.add_flag("--no-background", flags->no_background,
                    "Leave out the line 'background' before the others");

@@ -1,5 +1,6 @@
 #include "tensor/npy.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -47,16 +48,20 @@ std::optional<std::string_view> Value(std::string_view header, std::string_view 
   return std::nullopt;
 }
 
-std::optional<DType> ParseDescr(std::string_view value) {
+struct ElementType {
+  DType dtype;
+  bool big_endian;
+};
+
+std::optional<ElementType> ParseDescr(std::string_view value) {
   if (value.size() < 2 || (value[0] != '\'' && value[0] != '"')) return std::nullopt;
   const size_t end = value.find(value[0], 1);
   if (end == std::string_view::npos) return std::nullopt;
-  std::string code(value.substr(1, end - 1));
-  if (code.size() > 1 && (code[0] == '=' || code[0] == '|')) code[0] = '<';
+  const std::string_view code = value.substr(1, end - 1);
+  if (code.empty() || std::string_view("<>=|").find(code[0]) == std::string_view::npos)
+    return std::nullopt;
   for (const Descr& d : kDescrs) {
-    if (d.code.substr(1) == std::string_view(code).substr(1) && code[0] != '>') {
-      return d.dtype;
-    }
+    if (d.code.substr(1) == code.substr(1)) return ElementType{d.dtype, code[0] == '>'};
   }
   return std::nullopt;
 }
@@ -100,6 +105,18 @@ Tensor Transposed(DType dtype, const Shape& shape, Bytes from) {
   return tensor;
 }
 
+// Turns the bytes of each number round; a complex one is two numbers.
+void SwapBytes(Tensor& tensor) {
+  size_t size = ElementSize(tensor.dtype());
+  if (tensor.dtype() == DType::kComplex64 || tensor.dtype() == DType::kComplex128) {
+    size /= 2;
+  }
+  const auto bytes = tensor.mutable_bytes();
+  for (size_t i = 0; i < bytes.size(); i += size) {
+    std::reverse(bytes.begin() + i, bytes.begin() + i + size);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Tensor> ParseNpy(Bytes bytes, std::string_view what) {
@@ -129,20 +146,24 @@ absl::StatusOr<Tensor> ParseNpy(Bytes bytes, std::string_view what) {
     return DataLoss("{}: .npy header lacks descr, fortran_order or shape: {}", what,
                     header);
   }
-  const auto dtype = ParseDescr(*descr);
-  if (!dtype) {
+  const auto type = ParseDescr(*descr);
+  if (!type) {
     return InvalidArgument("{}: .npy type {} is not supported", what,
                            descr->substr(0, descr->find(',')));
   }
   const auto shape = ParseShape(*shape_text);
   if (!shape) return DataLoss("{}: .npy header has no shape: {}", what, header);
-  ASSIGN_OR_RETURN(const int64_t elements,
-                   CheckedElements(*shape, ElementSize(*dtype), what));
-  ASSIGN_OR_RETURN(const Bytes data,
-                   reader.Take(static_cast<uint64_t>(elements) * ElementSize(*dtype)));
-  if (order->starts_with("True")) return Transposed(*dtype, *shape, data);
-  Tensor tensor(*dtype, *shape);
-  if (!data.empty()) std::memcpy(tensor.mutable_bytes().data(), data.data(), data.size());
+  const size_t size = ElementSize(type->dtype);
+  ASSIGN_OR_RETURN(const int64_t elements, CheckedElements(*shape, size, what));
+  ASSIGN_OR_RETURN(const Bytes data, reader.Take(static_cast<uint64_t>(elements) * size));
+  Tensor tensor;
+  if (order->starts_with("True")) {
+    tensor = Transposed(type->dtype, *shape, data);
+  } else {
+    tensor = Tensor(type->dtype, *shape);
+    std::copy(data.begin(), data.end(), tensor.mutable_bytes().begin());
+  }
+  if (type->big_endian) SwapBytes(tensor);
   return tensor;
 }
 

@@ -1,6 +1,6 @@
 // NumPy's .npy files (format versions 1.0 to 3.0; the format is described in
-// numpy.lib.format). Little-endian and one-byte types, C order to write, C or
-// Fortran order to read; no strings, no objects.
+// numpy.lib.format). Written little-endian in C order, read in either byte order and in C
+// or Fortran order; no strings, no objects.
 #pragma once
 
 #include <filesystem>

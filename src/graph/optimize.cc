@@ -22,15 +22,25 @@ absl::StatusOr<int> ExtractOutputs(GraphDef& graph, const OptimizeOptions& optio
 
 // Run order. OptimizeForInference validates, times, and can skip each by name.
 constexpr Pass kPasses[] = {
+    {"placeholder_to_const", "Bool placeholders that are named become constants",
+     ConvertPlaceholders},
     {"placeholders", "Inputs become Placeholders", RewritePlaceholders},
     {"extract_sub_graph", "Keep what the outputs need", ExtractOutputs},
+    {"fold_branches", "Switch and Merge with a constant predicate", FoldBranches},
+    {"remove_dropout", "Dropout becomes what it is on average", RemoveDropout},
+    {"remove_control_inputs", "Waiting for nodes that only compute", RemoveControlInputs},
+    // What follows sees constants without Identity in between.
     {"remove_training_nodes", "Splice out Identity, StopGradient, CheckNumerics",
      RemoveTrainingNodes},
-    // Both need constant weights without Identity in between.
+    {"fold_constants", "Compute what depends on constants alone", FoldConstants},
     {"fold_batch_norm", "Batch norm into the convolution before it", FoldBatchNorm},
-    {"fold_residual_scale", "Scale of a residual branch into its last convolution",
-     FoldResidualScale},
-    {"remove_unused", "Drop constants that folding left behind", ExtractOutputs},
+    {"fold_mul_add", "Scales and offsets into the convolution before them", FoldMulAdd},
+    {"fold_input_scale", "Scales into the convolution behind them", FoldInputScale},
+    {"fold_remaining_constants", "Compute what no convolution took",
+     FoldRemainingConstants},
+    {"fuse_resize_and_conv", "Resize and mirror pad into the convolution behind them",
+     FuseResizeAndConv},
+    {"remove_unused", "Drop what no output needs any more", ExtractOutputs},
 };
 
 bool Contains(const std::vector<std::string>& names, std::string_view name) {

@@ -38,6 +38,8 @@ constexpr Signature kSignatures[] = {
     {"CheckNumerics", "T", "T"},
     {"Conv2D", "T T", "T"},
     {"DepthwiseConv2dNative", "T T", "T"},
+    {"FusedPadConv2D", "T ? T", "T"},
+    {"FusedResizeAndPadConv2D", "T ? ? T", "T"},
     {"MatMul", "T T", "T"},
     {"BiasAdd", "T T", "T"},
     {"FusedBatchNorm", "T T T T T", "T T T T T"},

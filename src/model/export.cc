@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "engine/evaluate.h"
 #include "graph/freeze.h"
 #include "graph/graph_util.h"
 #include "graph/optimize.h"
@@ -101,6 +102,7 @@ absl::StatusOr<tensorflow::GraphDef> BuildInferenceGraph(const nets::Network& ne
   graph::OptimizeOptions optimize_options;
   optimize_options.input_names = {network.input};
   optimize_options.output_names = outputs;
+  optimize_options.evaluate = engine::EvaluateNode;
   if (options.verbose) {
     optimize_options.on_pass = [&log](const graph::PassReport& report) {
       log(fmt::format("  {}: {} changes, {} -> {} nodes ({:.0f} ms)", report.name,

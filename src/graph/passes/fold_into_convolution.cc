@@ -47,12 +47,28 @@ std::optional<BiasInputs> FindBias(const GraphIndex& index, int i) {
 
 }  // namespace
 
+absl::StatusOr<Tensor> ReadWeights(const GraphIndex& index, int convolution, int weights,
+                                   uint64_t& left) {
+  const auto& proto = index.node(weights).attr().at("value").tensor();
+  const std::string what = fmt::format("node '{}'", index.node(convolution).name());
+  ASSIGN_OR_RETURN(const Shape shape, ShapeFromProto(proto.tensor_shape()));
+  ASSIGN_OR_RETURN(const int64_t elements, CheckedElements(shape, sizeof(float), what));
+  if (elements * sizeof(float) > left) {
+    return ResourceExhausted("{}: folded weights would take {} bytes, {} are left", what,
+                             elements * sizeof(float), left);
+  }
+  ASSIGN_OR_RETURN(Tensor tensor, TensorFromProto(proto, what, left));
+  left -= elements * sizeof(float);
+  return tensor;
+}
+
 ConvolutionFolder::ConvolutionFolder(GraphDef& graph, const GraphIndex& index,
-                                     const OptimizeOptions& options)
+                                     const OptimizeOptions& options, uint64_t& bytes_left)
     : graph_(graph),
       index_(index),
-      options_(options),
-      outputs_(options.output_names.begin(), options.output_names.end()) {}
+      bytes_left_(bytes_left),
+      outputs_(options.output_names.begin(), options.output_names.end()),
+      names_(graph) {}
 
 bool ConvolutionFolder::HasOneUse(int node) const {
   const auto uses = index_.uses(node);
@@ -117,36 +133,16 @@ absl::StatusOr<std::optional<Convolution>> ConvolutionFolder::Find(
   return found;
 }
 
-absl::StatusOr<bool> ConvolutionFolder::Fold(int root, const Convolution& convolution,
-                                             const ChannelValues& scale,
-                                             const ChannelValues& offset) {
-  const size_t channels = convolution.channels;
-  for (size_t c = 0; c < channels; ++c) {
-    if (!std::isfinite(scale.at(c)) || !std::isfinite(offset.at(c))) return false;
-  }
-  const auto& proto = index_.node(convolution.weights).attr().at("value").tensor();
-  const std::string what = fmt::format("node '{}'", index_.node(convolution.node).name());
-  const uint64_t left = options_.max_constant_bytes - constant_bytes_;
-  ASSIGN_OR_RETURN(const Shape shape, ShapeFromProto(proto.tensor_shape()));
-  ASSIGN_OR_RETURN(const int64_t elements, CheckedElements(shape, sizeof(float), what));
-  if (elements * sizeof(float) > left) {
-    return ResourceExhausted("{}: folded weights would take {} bytes, {} are left", what,
-                             elements * sizeof(float), left);
-  }
-  ASSIGN_OR_RETURN(const Tensor old_weights, TensorFromProto(proto, what, left));
-  constant_bytes_ += elements * sizeof(float);
-
-  const std::string& name = index_.node(convolution.node).name();
-  Change change{.root = root,
-                .convolution = convolution.node,
-                .convolution_name = name,
-                .data_format = convolution.data_format,
-                .weights_name = UniqueName(name + "_weights"),
-                .offset_name = UniqueName(name + "_bn_offset"),
-                .weights = Tensor(DType::kFloat32, shape),
-                .offset = Tensor(DType::kFloat32, {convolution.channels})};
+absl::Status ConvolutionFolder::ScaleWeights(const Convolution& convolution,
+                                             const ChannelValues& scale, Change& change) {
+  ASSIGN_OR_RETURN(
+      const Tensor old_weights,
+      ReadWeights(index_, convolution.node, convolution.weights, bytes_left_));
+  change.weights_name = names_.Unique(change.convolution_name + "_weights");
+  change.weights = Tensor(DType::kFloat32, old_weights.shape());
   // [kh,kw,in,out], or [kh,kw,in,multiplier], whose output channel is in *
   // multiplier + m: in both the output channel is what varies fastest.
+  const size_t channels = convolution.channels;
   const auto src = old_weights.data<float>();
   const auto dst = change.weights.mutable_data<float>();
   for (size_t i = 0; i < src.size(); i += channels) {
@@ -154,22 +150,54 @@ absl::StatusOr<bool> ConvolutionFolder::Fold(int root, const Convolution& convol
       dst[i + c] = static_cast<float>(src[i + c] * scale.at(c));
     }
   }
-  const auto sum = change.offset.mutable_data<float>();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> ConvolutionFolder::Fold(int root, const Convolution& convolution,
+                                             const ChannelValues& scale,
+                                             const ChannelValues& offset) {
+  const size_t channels = convolution.channels;
+  bool unscaled = true, has_offset = convolution.bias_node != GraphIndex::kNone;
   for (size_t c = 0; c < channels; ++c) {
-    sum[c] = static_cast<float>(convolution.bias[c] * scale.at(c) + offset.at(c));
+    if (!std::isfinite(scale.at(c)) || !std::isfinite(offset.at(c))) return false;
+    unscaled = unscaled && scale.at(c) == 1;
+    has_offset = has_offset || offset.at(c) != 0;
+  }
+  Change change{.root = root,
+                .convolution = convolution.node,
+                .convolution_name = index_.node(convolution.node).name(),
+                .data_format = convolution.data_format};
+  if (!unscaled) RETURN_IF_ERROR(ScaleWeights(convolution, scale, change));
+  if (has_offset) {
+    change.offset_name = names_.Unique(change.convolution_name + "_bn_offset");
+    change.offset = Tensor(DType::kFloat32, {convolution.channels});
+    const auto sum = change.offset.mutable_data<float>();
+    for (size_t c = 0; c < channels; ++c) {
+      sum[c] = static_cast<float>(convolution.bias[c] * scale.at(c) + offset.at(c));
+    }
   }
   changes_.push_back(std::move(change));
   return true;
 }
 
-std::string ConvolutionFolder::UniqueName(std::string name) {
-  const std::string base = name;
-  for (int k = 1; index_.Find(name) != GraphIndex::kNone || new_names_.contains(name);
-       ++k) {
-    name = fmt::format("{}_{}", base, k);
+NodeDef ConvolutionFolder::MakeRoot(const NodeDef& old, const Change& change,
+                                    const NodeDef& convolution) const {
+  NodeDef root;
+  if (change.offset_name.empty()) {
+    root = convolution;
+  } else {
+    root.set_op("BiasAdd");
+    root.set_device(old.device());
+    root.add_input(change.convolution_name);
+    root.add_input(change.offset_name);
+    SetType(root, "T", DType::kFloat32);
+    SetString(root, "data_format", change.data_format);
   }
-  new_names_.insert(name);
-  return name;
+  root.set_name(old.name());
+  for (const std::string& input : old.input()) {
+    if (ParseInput(input).control) root.add_input(input);
+  }
+  return root;
 }
 
 int ConvolutionFolder::Apply() {
@@ -177,9 +205,17 @@ int ConvolutionFolder::Apply() {
   for (const Change& change : changes_) {
     by_root.emplace(change.root, &change);
     by_convolution.emplace(change.convolution, &change);
+    if (!change.weights_name.empty()) {
+      graph_.mutable_node(change.convolution)->set_input(1, change.weights_name);
+    }
+  }
+  for (const Change& change : changes_) {
+    NodeDef& root = *graph_.mutable_node(change.root);
+    root = MakeRoot(root, change, graph_.node(change.convolution));
   }
   const auto add_const = [](GraphDef& graph, const std::string& name, const NodeDef& user,
                             const Tensor& value) {
+    if (name.empty()) return;
     NodeDef* node = graph.add_node();
     node->set_name(name);
     node->set_op("Const");
@@ -192,23 +228,10 @@ int ConvolutionFolder::Apply() {
     NodeDef& node = *graph_.mutable_node(i);
     if (const auto it = by_convolution.find(i); it != by_convolution.end()) {
       add_const(result, it->second->weights_name, node, it->second->weights);
-      node.set_input(1, it->second->weights_name);
+      if (it->second->offset_name.empty()) continue;  // its root is the convolution now
     }
     if (const auto it = by_root.find(i); it != by_root.end()) {
-      const Change& change = *it->second;
-      add_const(result, change.offset_name, node, change.offset);
-      NodeDef bias;
-      bias.set_name(node.name());
-      bias.set_op("BiasAdd");
-      bias.set_device(node.device());
-      bias.add_input(change.convolution_name);
-      bias.add_input(change.offset_name);
-      for (const std::string& input : node.input()) {
-        if (ParseInput(input).control) bias.add_input(input);
-      }
-      SetType(bias, "T", DType::kFloat32);
-      SetString(bias, "data_format", change.data_format);
-      node.Swap(&bias);
+      add_const(result, it->second->offset_name, node, it->second->offset);
     }
     result.add_node()->Swap(&node);
   }
@@ -219,18 +242,21 @@ int ConvolutionFolder::Apply() {
 absl::StatusOr<int> FoldConvolutions(GraphDef& graph, const OptimizeOptions& options,
                                      NodeFolder fold_node) {
   int folded = 0;
-  {
-    ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
-    ConvolutionFolder folder(graph, index, options);
-    for (int i = 0; i < index.size(); ++i) {
-      RETURN_IF_ERROR(fold_node(index, i, folder));
+  uint64_t bytes_left = options.max_constant_bytes;
+  while (true) {
+    int changes = 0;
+    {
+      ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
+      ConvolutionFolder folder(graph, index, options, bytes_left);
+      for (int i = 0; i < index.size(); ++i) {
+        RETURN_IF_ERROR(fold_node(index, i, folder));
+      }
+      changes = folder.Apply();
     }
-    folded = folder.Apply();
-  }
-  if (folded > 0) {
+    if (changes == 0) return folded;
+    folded += changes;
     ASSIGN_OR_RETURN(graph, ExtractSubGraph(std::move(graph), options.output_names));
   }
-  return folded;
 }
 
 }  // namespace oriel::graph

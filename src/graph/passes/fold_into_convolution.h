@@ -10,6 +10,7 @@
 #include "graph/graph_index.h"
 #include "graph/optimize.h"
 #include "graph/passes/constant_value.h"
+#include "graph/passes/new_names.h"
 
 namespace oriel::graph {
 
@@ -24,12 +25,17 @@ struct Convolution {
   std::string data_format;            // "NHWC", "NCHW"
 };
 
+// The weights of `convolution` (a Const of float32), read to be changed: their bytes are
+// taken off `left`. kResourceExhausted when it has not as many.
+absl::StatusOr<Tensor> ReadWeights(const GraphIndex& index, int convolution, int weights,
+                                   uint64_t& left);
+
 // Collects folds over one graph and then makes them all at once.
 class ConvolutionFolder {
  public:
-  // Borrows all three.
+  // Borrows all four. `bytes_left`: for constants that are made.
   ConvolutionFolder(tensorflow::GraphDef& graph, const GraphIndex& index,
-                    const OptimizeOptions& options);
+                    const OptimizeOptions& options, uint64_t& bytes_left);
 
   // The convolution that makes `source`, with a constant bias in between if there
   // is one. nullopt when there is none that may be changed. kInvalidArgument for
@@ -38,7 +44,8 @@ class ConvolutionFolder {
 
   // `root`'s value is convolution * scale + offset (the convolution's bias counts as
   // part of the convolution); scale and offset have one value or one for each
-  // channel. After Apply `root` is a BiasAdd of the convolution with new weights.
+  // channel. After Apply `root` is a BiasAdd of the convolution, whose weights are new
+  // unless every scale is 1; without bias and offset it is the convolution itself.
   // False, and nothing changes, when a scale is not finite. kResourceExhausted when
   // the new constants take more than options.max_constant_bytes.
   absl::StatusOr<bool> Fold(int root, const Convolution& convolution,
@@ -57,21 +64,24 @@ class ConvolutionFolder {
     int convolution;
     std::string convolution_name;
     std::string data_format;
+    // Names are empty where nothing is new.
     std::string weights_name;
     std::string offset_name;
     Tensor weights;
     Tensor offset;
   };
 
-  std::string UniqueName(std::string name);
+  absl::Status ScaleWeights(const Convolution& convolution, const ChannelValues& scale,
+                            Change& change);
+  tensorflow::NodeDef MakeRoot(const tensorflow::NodeDef& old, const Change& change,
+                               const tensorflow::NodeDef& convolution) const;
 
   tensorflow::GraphDef& graph_;
   const GraphIndex& index_;
-  const OptimizeOptions& options_;
+  uint64_t& bytes_left_;
   std::unordered_set<std::string> outputs_;
-  std::unordered_set<std::string> new_names_;
+  NewNames names_;
   std::vector<Change> changes_;
-  uint64_t constant_bytes_ = 0;
 };
 
 // Looks at one node, and calls Fold where it and its inputs fit.
@@ -79,7 +89,7 @@ using NodeFolder = absl::Status (*)(const GraphIndex& index, int node,
                                     ConvolutionFolder& folder);
 
 // A whole pass: `fold_node` for each node, Apply, then what the outputs no longer
-// need is dropped. Returns the number of folds.
+// need is dropped; again, until nothing is left to fold. Returns the number of folds.
 absl::StatusOr<int> FoldConvolutions(tensorflow::GraphDef& graph,
                                      const OptimizeOptions& options,
                                      NodeFolder fold_node);

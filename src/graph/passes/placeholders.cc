@@ -1,7 +1,6 @@
-#include <fmt/ranges.h>
-
 #include <unordered_map>
 
+#include "graph/passes/bool_placeholders.h"
 #include "graph/passes/passes.h"
 
 namespace oriel::graph {
@@ -9,6 +8,11 @@ namespace oriel::graph {
 using tensorflow::AttrValue;
 using tensorflow::GraphDef;
 using tensorflow::NodeDef;
+
+absl::StatusOr<int> ConvertPlaceholders(GraphDef& graph, const OptimizeOptions& options) {
+  return ConvertBoolPlaceholders(graph, ParseBoolEntries(options.placeholder_to_const),
+                                 options.warn);
+}
 
 absl::StatusOr<int> RewritePlaceholders(GraphDef& graph, const OptimizeOptions& options) {
   const auto& types = options.placeholder_types;
@@ -27,10 +31,7 @@ absl::StatusOr<int> RewritePlaceholders(GraphDef& graph, const OptimizeOptions& 
     }
     if (!nodes.contains(name)) missing.push_back(name);
   }
-  if (!missing.empty()) {
-    return InvalidArgument("The following input nodes were not found: {}",
-                           fmt::join(missing, ", "));
-  }
+  if (!missing.empty()) return InputsNotFound(missing);
   for (size_t i = 0; i < options.input_names.size(); ++i) {
     NodeDef& node = *nodes.at(options.input_names[i]);
     NodeDef placeholder;

@@ -11,9 +11,19 @@ namespace {
 using tensorflow::GraphDef;
 using tensorflow::NodeDef;
 
+bool IsSameTypeCast(const NodeDef& node) {
+  if (node.op() != "Cast") return false;
+  const auto from = GetType(node, "SrcT"), to = GetType(node, "DstT");
+  return from.ok() && to.ok() && *from == *to;
+}
+
+// Output k is input k.
 bool PassesOn(const NodeDef& node) {
-  return node.op() == "Identity" || node.op() == "StopGradient" ||
-         node.op() == "CheckNumerics";
+  for (const char* op :
+       {"Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics"}) {
+    if (node.op() == op) return true;
+  }
+  return IsSameTypeCast(node);
 }
 
 bool HoldsState(const NodeDef& node) {
@@ -28,10 +38,14 @@ std::vector<bool> FindSpliced(const GraphIndex& index, const OptimizeOptions& op
   }
   std::vector<bool> spliced(index.size(), false);
   for (int i = 0; i < index.size(); ++i) {
-    if (!PassesOn(index.node(i)) || index.data_inputs(i).size() != 1) continue;
-    bool needed = index.HasControlInputs(i) || colocated.contains(index.node(i).name()) ||
-                  HoldsState(index.node(index.data_inputs(i)[0].node));
-    for (const auto& use : index.uses(i)) needed = needed || use.control;
+    if (!PassesOn(index.node(i)) || index.data_inputs(i).empty()) continue;
+    bool needed = index.HasControlInputs(i) || colocated.contains(index.node(i).name());
+    for (const auto& source : index.data_inputs(i)) {
+      needed = needed || HoldsState(index.node(source.node));
+    }
+    for (const auto& use : index.uses(i)) {
+      needed = needed || use.control || use.output >= index.data_inputs(i).size();
+    }
     spliced[i] = !needed;
   }
   for (const auto& names : {options.output_names, options.input_names}) {
@@ -49,19 +63,22 @@ absl::StatusOr<int> RemoveTrainingNodes(GraphDef& graph, const OptimizeOptions& 
   {
     ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
     spliced = FindSpliced(index, options);
-    // In topological order each spliced node's own source is final before it is
+    // In topological order each spliced node's own sources are final before they are
     // used, so that chains cost one step each.
-    std::vector<GraphIndex::Source> source(index.size());
+    std::vector<std::vector<GraphIndex::Source>> sources(index.size());
     for (const int i : index.topological_order()) {
       if (!spliced[i]) continue;
-      source[i] = index.data_inputs(i)[0];
-      if (spliced[source[i].node]) source[i] = source[source[i].node];
+      for (GraphIndex::Source source : index.data_inputs(i)) {
+        if (spliced[source.node]) source = sources[source.node][source.output];
+        sources[i].push_back(source);
+      }
     }
     for (int i = 0; i < index.size(); ++i) {
       for (const auto& use : index.uses(i)) {
         if (!spliced[i] || spliced[use.node]) continue;
+        const auto& source = sources[i][use.output];
         graph.mutable_node(use.node)->set_input(
-            use.input, FormatInput(index.node(source[i].node).name(), source[i].output));
+            use.input, FormatInput(index.node(source.node).name(), source.output));
       }
     }
   }

@@ -1,0 +1,119 @@
+"""TensorFlow's optimize_for_inference and `oriel optimize-for-inference` on the same
+graphs with the same flags: with --compatible they make the same graph, without it one
+that computes the same."""
+
+import subprocess
+
+import numpy as np
+from tensorflow.core.framework import graph_pb2
+from tensorflow.python.tools import optimize_for_inference as original
+
+import harness
+import optimize_graphs as graphs
+import original_tool
+from google.protobuf import text_format
+from harness import FLAGS, run_graph
+
+
+def run_oriel(flags, *more):
+    done = subprocess.run(
+        [str(FLAGS.oriel), "optimize-for-inference",
+         *(f"--{k.replace('_', '-')}={v}" for k, v in flags.items()), *more],
+        capture_output=True, text=True)
+    return original_tool.Outcome(done.returncode, done.stdout + done.stderr)
+
+
+def write(graph_def, path, text):
+    data = text_format.MessageToString(graph_def).encode() if text else \
+        graph_def.SerializeToString()
+    path.write_bytes(data)
+
+
+def read(path, text):
+    graph_def = graph_pb2.GraphDef()
+    if text:
+        text_format.Merge(path.read_text(), graph_def)
+    else:
+        graph_def.ParseFromString(path.read_bytes())
+    return graph_def
+
+
+def without_values(graph_def):
+    """A copy whose large floating-point values are gone, and these values."""
+    copy, values = graph_pb2.GraphDef(), {}
+    copy.CopyFrom(graph_def)
+    for node in copy.node:
+        value = node.attr["value"].tensor if "value" in node.attr else None
+        if value is not None and value.tensor_content and value.dtype in (1, 2):
+            values[node.name] = np.frombuffer(value.tensor_content,
+                                              np.float32 if value.dtype == 1 else np.float64)
+            value.tensor_content = b""
+    return copy, values
+
+
+class Optimize(harness.TestCase):
+    def assert_same_graph(self, got, want, what):
+        got, got_values = without_values(got)
+        want, want_values = without_values(want)
+        self.assertEqual([n.name for n in got.node], [n.name for n in want.node], what)
+        for g, w in zip(got.node, want.node):
+            self.assertEqual(g, w, what)
+        self.assertEqual(got, want, what)
+        for name, value in want_values.items():
+            np.testing.assert_allclose(got_values[name], value, rtol=2e-7, atol=1e-30,
+                                       err_msg=f"{what}: {name}")
+
+    def assert_same_outputs(self, graph_def, case, want, what):
+        names = {node.name for node in graph_def.node}
+        feeds = {name: value for name, value in case.feeds.items() if name in names}
+        got = run_graph(graph_def, case.outputs, feeds)
+        for name, g, w in zip(case.outputs, got, want):
+            scale = max(float(np.abs(w).max(initial=0)), 1e-6)
+            np.testing.assert_allclose(g / scale, w / scale, atol=case.tolerance,
+                                       err_msg=f"{what}: {name}")
+
+    def check(self, case):
+        folder = self.directory / case.name
+        folder.mkdir()
+        text = case.flags.get("frozen_graph") == "false"
+        graph_def = case.build()
+        if graph_def is not None:
+            write(graph_def, folder / "in.pb", text)
+        flags = {"input": folder / "in.pb", **case.tool_flags()}
+        want = original_tool.run(original, {**flags, "output": folder / "want.pb"})
+        got = run_oriel({**flags, "output": folder / "compatible.pb"}, "--compatible")
+        if case.error is not None:
+            self.assertNotEqual(want.code, 0, case.name)
+            self.assertIn(case.error, want.text, case.name)
+        else:
+            self.assertEqual(want.code, 0, f"{case.name}: {want.text}")
+        self.assertEqual(got.code, want.code, f"{case.name}: {got.text}\n{want.text}")
+        if case.error is not None:
+            self.assertIn(case.error, got.text, case.name)
+            self.assertFalse((folder / "compatible.pb").exists(), case.name)
+        else:
+            self.assert_same_graph(read(folder / "compatible.pb", text),
+                                   read(folder / "want.pb", text), case.name)
+        if not case.feeds:
+            return
+        # Ours computes the same as the graph that went in, whatever the original did.
+        wanted = run_graph(case.reference or graph_def, case.outputs, case.feeds)
+        own = run_oriel({**flags, "output": folder / "own.pb"})
+        self.assertEqual(own.code, 0, f"{case.name}: {own.text}")
+        optimized = read(folder / "own.pb", text)
+        self.assert_same_outputs(optimized, case, wanted, case.name)
+        counts = harness.histogram(optimized)
+        for op, count in case.own_ops.items():
+            self.assertEqual(counts.get(op, 0), count, f"{case.name}: {counts}")
+        if case.error is None and not case.original_breaks:
+            self.assert_same_outputs(read(folder / "compatible.pb", text), case, wanted,
+                                     f"{case.name}, compatible")
+
+    def test_the_matrix(self):
+        for case in graphs.all_cases():
+            with self.subTest(case.name):
+                self.check(case)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -15,6 +15,7 @@ Action SetupFreezeGraph(CLI::App& command);
 Action SetupInspect(CLI::App& command);
 Action SetupMergeLabels(CLI::App& command);
 Action SetupOptimizeForInference(CLI::App& command);
+Action SetupPreprocess(CLI::App& command);
 Action SetupRun(CLI::App& command);
 Action SetupServe(CLI::App& command);
 Action SetupTune(CLI::App& command);

@@ -31,6 +31,8 @@ constexpr std::array kCommands = {
             SetupMergeLabels},
     Command{"optimize-for-inference", "Make a frozen GraphDef smaller and faster",
             SetupOptimizeForInference},
+    Command{"preprocess", "Make network inputs of images, augmented for training or not",
+            SetupPreprocess, true},
     Command{"run", "Feed and fetch raw tensors of a graph or model", SetupRun},
     Command{"serve", "Answer over HTTP: a page and an API", SetupServe, true},
     Command{"tune", "Try kernels here and keep the fastest", SetupTune, true},

@@ -152,4 +152,14 @@ absl::Status PreprocessForEval(ImageView image, const EvalOptions& options,
   return entry.run(image, options, dst);
 }
 
+void ToBytes(Preset preset, std::span<const float> values, std::span<uint8_t> bytes) {
+  const bool lite = preset == Preset::kEfficientNetLite;
+  const float scale = lite ? 128.0f : 127.5f;
+  const float zero = lite ? 127.0f : 127.5f;
+  std::transform(values.begin(), values.end(), bytes.begin(), [&](float v) {
+    const float byte = v * scale + zero + 0.5f;
+    return static_cast<uint8_t>(byte > 255.0f ? 255.0f : byte > 0.0f ? byte : 0.0f);
+  });
+}
+
 }  // namespace oriel::preprocessing

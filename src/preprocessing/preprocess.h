@@ -1,6 +1,7 @@
 // Decoded images to the floats that networks were trained on.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -49,5 +50,9 @@ struct EvalOptions {
 // each row of the image and column of the result.
 absl::Status PreprocessForEval(image::ImageView image, const EvalOptions& options,
                                std::span<float> dst);
+
+// The nearest bytes to what preprocessed values stand for, to look at them: the reverse
+// of the last step of a preset, for training too. As many as values. Thread-safe.
+void ToBytes(Preset preset, std::span<const float> values, std::span<uint8_t> bytes);
 
 }  // namespace oriel::preprocessing

@@ -106,6 +106,26 @@ TEST(PreprocessTest, NamesAreKnown) {
             "'efficientnet_lite'");
 }
 
+// An image that is neither cropped nor resized comes back.
+TEST(PreprocessTest, ToBytesIsTheReverse) {
+  const Image image = image::TestPattern(40, 40, 3);
+  for (const Preset preset : {Preset::kInception, Preset::kKeras}) {
+    const auto values = Preprocess(image, {preset, 40, 40, 1});
+    std::vector<uint8_t> bytes(values.size());
+    ToBytes(preset, values, bytes);
+    EXPECT_EQ(bytes, image.pixels);
+  }
+  std::vector<float> values;
+  for (int b = 0; b < 256; ++b) values.push_back((b - 127.0f) / 128.0f);
+  values.insert(values.end(), {-5, 5, std::nanf("")});
+  std::vector<uint8_t> bytes(values.size());
+  ToBytes(Preset::kEfficientNetLite, values, bytes);
+  for (int b = 0; b < 256; ++b) EXPECT_EQ(bytes[b], b);
+  EXPECT_EQ(bytes[256], 0);
+  EXPECT_EQ(bytes[257], 255);
+  EXPECT_EQ(bytes[258], 0);
+}
+
 TEST(PreprocessTest, DecodersAreTheModels) {
   EXPECT_EQ(DecodeOptionsFor(Preset::kInception).dct_method,
             image::DctMethod::kIntegerFast);

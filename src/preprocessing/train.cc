@@ -152,6 +152,21 @@ absl::Status PreprocessForTrain(ImageView image, std::span<const RelativeBox> ob
   return Augment(image, augmentation, options, dst);
 }
 
+absl::StatusOr<Augmentation> DecodeForTrain(Bytes bytes,
+                                            const image::DecodeOptions& decode,
+                                            std::span<const RelativeBox> objects,
+                                            const TrainOptions& options,
+                                            RandomStream& random, std::span<float> dst) {
+  Augmentation drawn;
+  const auto choose = [&](int height, int width) -> absl::StatusOr<PixelBox> {
+    ASSIGN_OR_RETURN(drawn, DrawAugmentation(height, width, objects, options, random));
+    return drawn.box;
+  };
+  ASSIGN_OR_RETURN(const image::Image part, image::DecodePart(bytes, decode, choose));
+  RETURN_IF_ERROR(AugmentPart(part, drawn, options, dst));
+  return drawn;
+}
+
 absl::StatusOr<DistortedCrop> DistortedBoundingBoxCrop(
     ImageView image, std::span<const RelativeBox> objects,
     const DistortedBoxOptions& options, RandomStream& random) {

@@ -13,8 +13,10 @@
 
 #include <span>
 
+#include "base/bytes.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "image/decode.h"
 #include "image/image.h"
 #include "image/resize.h"
 #include "preprocessing/distorted_box.h"
@@ -95,6 +97,14 @@ absl::Status PreprocessForTrain(image::ImageView image,
                                 std::span<const RelativeBox> objects,
                                 const TrainOptions& options, RandomStream& random,
                                 std::span<float> dst);
+
+// The same from an image file: what was drawn. Only the pixels of the box are computed
+// (image::DecodePart). Errors of decoding as well.
+absl::StatusOr<Augmentation> DecodeForTrain(Bytes bytes,
+                                            const image::DecodeOptions& decode,
+                                            std::span<const RelativeBox> objects,
+                                            const TrainOptions& options,
+                                            RandomStream& random, std::span<float> dst);
 
 // slim's distorted_bounding_box_crop: the part of the image, which it views, and where
 // that lies.

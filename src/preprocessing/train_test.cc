@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "base/files.h"
 #include "base/testing.h"
 #include "image/color.h"
 #include "image/test_pattern.h"
@@ -188,6 +189,25 @@ TEST(TrainTest, APartIsAsGoodAsTheWhole) {
   ASSERT_OK(AugmentPart(part, drawn, options, got));
   EXPECT_EQ(got, want);
   EXPECT_TRUE(absl::IsInvalidArgument(AugmentPart(image, drawn, options, got)));
+}
+
+TEST(TrainTest, AFileIsAsGoodAsItsPixels) {
+  for (const char* name : {"jpeg_420.jpg", "jpeg_prog_444_q98.jpg", "png_palette.png"}) {
+    const std::string bytes = *ReadFile(TestData(std::string("preproc/images/") + name));
+    ASSERT_OK_AND_ASSIGN(const Image image, image::Decode(AsBytes(bytes), {}));
+    const TrainOptions options = Options(29, false);
+    for (int i = 0; i < 20; ++i) {
+      RandomStream a(1, i), b(1, i);
+      std::vector<float> want(29 * 29 * 3), got(29 * 29 * 3);
+      ASSERT_OK(PreprocessForTrain(image, {}, options, a, want));
+      ASSERT_OK(DecodeForTrain(AsBytes(bytes), {}, {}, options, b, got).status());
+      EXPECT_EQ(got, want) << name << " " << i;
+    }
+  }
+  RandomStream random(1, 1);
+  std::vector<float> dst(29 * 29 * 3);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      DecodeForTrain(AsBytes("GIF8"), {}, {}, Options(29), random, dst).status()));
 }
 
 TEST(TrainTest, DistortedBoundingBoxCropViewsTheImage) {

@@ -172,22 +172,26 @@ absl::StatusOr<Tensor> ReadNpy(const std::filesystem::path& path) {
   return ParseNpy(AsBytes(contents), path.string());
 }
 
-absl::StatusOr<std::string> FormatNpy(const Tensor& tensor) {
+absl::StatusOr<std::string> FormatNpyHeader(DType dtype, const Shape& shape,
+                                            size_t min_size) {
   const Descr* descr = nullptr;
   for (const Descr& d : kDescrs) {
-    if (d.dtype == tensor.dtype()) descr = &d;
+    if (d.dtype == dtype) descr = &d;
   }
   if (descr == nullptr) {
-    return InvalidArgument("NumPy has no type for {}", DTypeName(tensor.dtype()));
+    return InvalidArgument("NumPy has no type for {}", DTypeName(dtype));
   }
   std::string dims;
-  for (const int64_t d : tensor.shape().dims()) dims += fmt::format("{}, ", d);
-  if (tensor.shape().rank() > 1) dims.resize(dims.size() - 2);
-  if (tensor.shape().rank() == 1) dims.resize(dims.size() - 1);
+  for (const int64_t d : shape.dims()) dims += fmt::format("{}, ", d);
+  if (shape.rank() > 1) dims.resize(dims.size() - 2);
+  if (shape.rank() == 1) dims.resize(dims.size() - 1);
   std::string header = fmt::format(
       "{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr->code, dims);
-  // Magic, version and length take 10 bytes; the data starts at a multiple of 64.
-  header.append(63 - (10 + header.size()) % 64, ' ');
+  // Magic, version and length take 10 bytes, the newline one; the data starts at a
+  // multiple of 64.
+  const size_t size =
+      std::max(RoundUp(10 + header.size() + 1, 64), RoundUp(min_size, 64));
+  header.append(size - 10 - header.size() - 1, ' ');
   header += '\n';
   std::string file(kMagic);
   file += '\x01';
@@ -195,6 +199,11 @@ absl::StatusOr<std::string> FormatNpy(const Tensor& tensor) {
   file += static_cast<char>(header.size() & 0xff);
   file += static_cast<char>(header.size() >> 8);
   file += header;
+  return file;
+}
+
+absl::StatusOr<std::string> FormatNpy(const Tensor& tensor) {
+  ASSIGN_OR_RETURN(std::string file, FormatNpyHeader(tensor.dtype(), tensor.shape()));
   file += AsStringView(tensor.bytes());
   return file;
 }

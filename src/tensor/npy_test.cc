@@ -86,5 +86,19 @@ TEST(Npy, EveryTruncationAndBitFlipIsAnErrorOrATensor) {
   }
 }
 
+TEST(Npy, HeadersOfOtherCountsTakeEachOthersPlace) {
+  ASSERT_OK_AND_ASSIGN(const std::string most,
+                       FormatNpyHeader(DType::kFloat32, {123456789, 1, 1, 3}, 100));
+  EXPECT_EQ(most.size(), 128);
+  for (const int64_t count : {0, 1, 7}) {
+    ASSERT_OK_AND_ASSIGN(std::string file,
+                         FormatNpyHeader(DType::kFloat32, {count, 1, 1, 3}, most.size()));
+    EXPECT_EQ(file.size(), most.size());
+    file.append(count * 12, '\0');
+    ASSERT_OK_AND_ASSIGN(const Tensor back, ParseNpy(AsBytes(file), "file"));
+    EXPECT_EQ(back.shape(), (Shape{count, 1, 1, 3}));
+  }
+}
+
 }  // namespace
 }  // namespace oriel

@@ -1,4 +1,4 @@
-// Every case of testdata/engine/ops.pb: small graphs with TensorFlow's results.
+// Every case of testdata/engine/*.pb: small graphs with TensorFlow's results.
 
 #include <gtest/gtest.h>
 
@@ -27,6 +27,8 @@ const Goldens& LoadGoldens() {
   static const Goldens* const goldens = [] {
     auto* loaded = new Goldens;
     loaded->graph = graph::ReadGraphDef(TestData("engine/ops.pb")).value();
+    loaded->graph.MergeFrom(
+        graph::ReadGraphDef(TestData("engine/fused_conv.pb")).value());
     for (const tensorflow::NodeDef& node : loaded->graph.node()) {
       const std::string& name = node.name();
       const size_t slash = name.rfind('/');

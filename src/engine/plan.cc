@@ -16,6 +16,7 @@
 #include "engine/lower.h"
 #include "engine/memory.h"
 #include "engine/ops.h"
+#include "engine/ops/fused_conv.h"
 #include "engine/quantize/quantize.h"
 #include "engine/threads.h"
 #include "engine/weight_store.h"
@@ -317,8 +318,11 @@ absl::StatusOr<std::shared_ptr<const Plan>> Plan::Compile(
                                       : Backend::kOneDnn;
   }
   const Threads threads = ChooseThreads(options);
-  // In float32 the reference judges fusion, too.
-  if (options.backend != Backend::kReference || int8 || bf16) FuseOps(ir);
+  // In float32 the reference judges splitting and fusion, too.
+  if (options.backend != Backend::kReference || int8 || bf16) {
+    SplitFusedConvolutions(ir);
+    FuseOps(ir);
+  }
   if (int8) RETURN_IF_ERROR(Quantize(ir, options));
   if (bf16) {
     UseBf16(ir);

@@ -32,6 +32,7 @@ class Case:
     original_breaks: bool = False  # what the original makes cannot be run, or differs
     own_ops: dict = dataclasses.field(default_factory=dict)  # counts in Oriel's graph
     tolerance: float = 5e-6
+    runs: bool = False  # Oriel's graph is run by Oriel's engine, too
 
     def tool_flags(self):
         flags = {"input_names": self.inputs, "output_names": ",".join(self.outputs)}
@@ -255,7 +256,7 @@ def in_float64(x):
 def norm_cases():
     feeds = image()
     yield Case("fused", lambda: graph_def_of(fused_norms), feeds=feeds,
-               own_ops={"BiasAdd": 2, "FusedBatchNorm": 0, "FusedBatchNormV3": 0})
+               own_ops={"BiasAdd": 2, "FusedBatchNorm": 0, "FusedBatchNormV3": 0}, runs=True)
     yield Case("depthwise", lambda: graph_def_of(depthwise_norm), feeds=feeds,
                own_ops={"BiasAdd": 1})
     yield Case("biases_between", lambda: graph_def_of(biases_between), feeds=feeds,
@@ -306,7 +307,7 @@ def resize_cases():
              "FusedPadConv2D"),
             ("pad_symmetric", lambda x: conv(mirror(tf.nn.relu(x), "SYMMETRIC", 3)),
              "FusedPadConv2D")):
-        yield Case(name, one(build), feeds=feeds, own_ops={op: 1})
+        yield Case(name, one(build), feeds=feeds, own_ops={op: 1}, runs=True)
     yield Case("resize_toco", one(lambda x: conv(mirror(resize(x, 9)), padding="VALID")),
                feeds=feeds, flags={"toco_compatible": "True"},
                own_ops={"FusedResizeAndPadConv2D": 0, "Conv2D": 1})
@@ -332,7 +333,7 @@ def training_cases():
                feeds={**feeds, "my/phase_train": np.bool_(False)},
                flags={"placeholder_to_const_names": "phase_train=False,nothing"},
                own_ops={"Switch": 0, "Merge": 0, "RandomUniform": 0, "Mul": 0, "Relu": 1,
-                        "Identity": 1})
+                        "Identity": 1}, runs=True)
     yield Case("learning_phase_v2",
                lambda: graph_def_of(lambda x: with_learning_phase(x, version=2)),
                feeds={**feeds, "my/phase_train": np.bool_(False)}, original_breaks=True,

@@ -105,6 +105,13 @@ class Optimize(harness.TestCase):
         counts = harness.histogram(optimized)
         for op, count in case.own_ops.items():
             self.assertEqual(counts.get(op, 0), count, f"{case.name}: {counts}")
+        if case.runs:
+            np.save(folder / "x.npy", case.feeds["x"])
+            harness.run_program(FLAGS.oriel, "run", folder / "own.pb", "--input",
+                                f"x={folder / 'x.npy'}", "--output", f"y={folder / 'y.npy'}")
+            scale = np.abs(wanted[0]).max()
+            np.testing.assert_allclose(np.load(folder / "y.npy") / scale, wanted[0] / scale,
+                                       atol=case.tolerance, err_msg=f"{case.name}, engine")
         if case.error is None and not case.original_breaks:
             self.assert_same_outputs(read(folder / "compatible.pb", text), case, wanted,
                                      f"{case.name}, compatible")

@@ -8,6 +8,9 @@ namespace oriel::engine {
 // conv.cc
 absl::Status SetupConv2D(OpSetup& setup);
 absl::Status SetupDepthwiseConv2D(OpSetup& setup);
+// fused_conv.cc
+absl::Status SetupFusedPadConv2D(OpSetup& setup);
+absl::Status SetupFusedResizeAndPadConv2D(OpSetup& setup);
 // pool.cc
 absl::Status SetupMaxPool(OpSetup& setup);
 absl::Status SetupAvgPool(OpSetup& setup);

@@ -13,6 +13,7 @@ using Inputs = std::span<const ConstArray>;
 using Outputs = std::span<const Array>;
 
 void Conv(const Op& op, Inputs in, Outputs out);
+void FusedConv(const Op& op, Inputs in, Outputs out);
 void Pool(const Op& op, Inputs in, Outputs out);
 void MatMul(const Op& op, Inputs in, Outputs out);
 void BatchNorm(const Op& op, Inputs in, Outputs out);

@@ -6,9 +6,9 @@
 // RandomStream that the caller makes from a seed and the number of the image, so they do
 // not depend on threads or on other images.
 //
-// The values are TensorFlow's for the same draws: to the bit, but for area and bicubic
-// resizes, which may differ by some 1e-7. The draws themselves are distributed as slim's
-// (and boxes are TensorFlow's for the same words), but a seed of tf.random gives others.
+// The values are TensorFlow's for the same draws, to the bit. The draws themselves are
+// distributed as slim's (and boxes are TensorFlow's for the same words), but a seed of
+// tf.random gives others.
 #pragma once
 
 #include <span>

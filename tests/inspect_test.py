@@ -164,6 +164,32 @@ node { name: "z" op: "Identity" input: "y:0" }
         self.assertIn("has no node 'q'", result.stderr)
 
 
+class Records(unittest.TestCase):
+    FILE = FIXTURES.parent / "records" / "three.tfrecord"  # TensorFlow's
+
+    def test_records(self):
+        got = report(self.FILE)
+        self.assertEqual((got["kind"], got["records"]), ("records", 3))
+        self.assertEqual(got["features"], {
+            "image/height": {"type": "int64", "count": 1},
+            "image/filename": {"type": "bytes", "count": 1},
+            "image/data": {"type": "float", "count": 3}})
+        table = run(self.FILE).stdout
+        self.assertRegex(table, r"(?m)^image/filename +bytes +1 +cat.jpg$")
+        self.assertRegex(table, r"(?m)^image/height +int64 +1 +299$")
+
+    def test_a_damaged_record_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bad = pathlib.Path(folder) / "bad.tfrecord"
+            bytes_ = bytearray(self.FILE.read_bytes())
+            bytes_[-5] ^= 1
+            bad.write_bytes(bytes_)
+            result = run(bad)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(str(bad), result.stderr)
+            self.assertEqual(result.stdout, "")
+
+
 class Errors(unittest.TestCase):
     def test_messages(self):
         for path, message in [

@@ -1,14 +1,18 @@
-// `oriel inspect`: what is in a checkpoint or a GraphDef.
+// `oriel inspect`: what is in a checkpoint, a graph or a file of records.
 
+#include <filesystem>
 #include <memory>
 
+#include "base/files.h"
 #include "checkpoint/checkpoint.h"
 #include "cli/commands.h"
 #include "cli/input_shapes.h"
 #include "cli/inspect_graph.h"
+#include "cli/inspect_records.h"
 #include "cli/json_text.h"
 #include "cli/table.h"
 #include "graph/graph_util.h"
+#include "model/model_directory.h"
 
 namespace oriel::cli {
 namespace {
@@ -69,23 +73,36 @@ void PrintCheckpoint(const VariableSource& source, const Flags& flags) {
              Grouped(parameters), Grouped(bytes));
 }
 
+// A model directory stands for its graph.
+std::string GraphIn(const std::string& path) {
+  const auto graph = std::filesystem::path(path) / model::kGraphFile;
+  std::error_code error;
+  return std::filesystem::is_regular_file(graph, error) ? graph.string() : path;
+}
+
 absl::StatusOr<int> Inspect(const Flags& flags) {
-  ASSIGN_OR_RETURN(const checkpoint::Format format, checkpoint::Detect(flags.path));
+  const std::string path = GraphIn(flags.path);
+  ASSIGN_OR_RETURN(const checkpoint::Format format, checkpoint::Detect(path));
   if (format != checkpoint::Format::kUnknown) {
-    ASSIGN_OR_RETURN(const auto source, checkpoint::Open(flags.path));
+    ASSIGN_OR_RETURN(const auto source, checkpoint::Open(path));
     PrintCheckpoint(*source, flags);
     return 0;
   }
-  const auto found = graph::ReadGraphDefOfEitherEncoding(flags.path);
+  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  if (IsTfRecord(file->bytes())) {
+    RETURN_IF_ERROR(InspectRecords(file->bytes(), path, flags.as_json));
+    return 0;
+  }
+  const auto found = graph::ReadGraphDefOfEitherEncoding(path);
   if (absl::IsInvalidArgument(found.status())) {
     return InvalidArgument(
         "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors) nor a "
-        "GraphDef, binary or text",
-        flags.path);
+        "GraphDef, binary or text, nor a TFRecord file",
+        path);
   }
   RETURN_IF_ERROR(found.status());
   InspectGraphOptions options = flags.graph;
-  options.path = flags.path;
+  options.path = path;
   options.json = flags.as_json;
   options.encoding = found->text ? "text GraphDef" : "binary GraphDef";
   RETURN_IF_ERROR(InspectGraph(found->graph, options));
@@ -97,8 +114,10 @@ absl::StatusOr<int> Inspect(const Flags& flags) {
 Action SetupInspect(CLI::App& command) {
   const auto flags = std::make_shared<Flags>();
   command
-      .add_option("FILE", flags->path,
-                  "A checkpoint (file, V2 prefix, V1 shards) or a GraphDef")
+      .add_option(
+          "FILE", flags->path,
+          "A checkpoint (file, V2 prefix, V1 shards), a GraphDef, the directory of a "
+          "model, or a TFRecord file")
       ->required();
   command.add_flag("--json", flags->as_json, "Print one line of JSON instead of a table");
   InspectGraphOptions& graph = flags->graph;

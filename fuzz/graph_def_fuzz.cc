@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "engine/evaluate.h"
+#include "graph/compatible/optimize.h"
 #include "graph/freeze.h"
 #include "graph/graph_util.h"
 #include "graph/optimize.h"
@@ -57,7 +59,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   oriel::graph::OptimizeOptions options;
   options.max_constant_bytes = 16 << 20;
   options.output_names = {graph.node(graph.node_size() - 1).name()};
+  options.evaluate = oriel::engine::EvaluateNode;
   Check(OptimizeForInference(graph, options));
+  // The original's own graphs may be broken, but not our program.
+  oriel::graph::OptimizeCompatibly(graph,
+                                   {.input_names = {graph.node(0).name()},
+                                    .output_names = options.output_names,
+                                    .max_constant_bytes = options.max_constant_bytes})
+      .status()
+      .IgnoreError();
   options.input_names = {graph.node(0).name()};
   const auto once = OptimizeForInference(graph, options);
   Check(once);

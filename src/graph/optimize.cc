@@ -26,20 +26,21 @@ constexpr Pass kPasses[] = {
      ConvertPlaceholders},
     {"placeholders", "Inputs become Placeholders", RewritePlaceholders},
     {"extract_sub_graph", "Keep what the outputs need", ExtractOutputs},
-    {"fold_branches", "Switch and Merge with a constant predicate", FoldBranches},
-    {"remove_dropout", "Dropout becomes what it is on average", RemoveDropout},
-    {"remove_control_inputs", "Waiting for nodes that only compute", RemoveControlInputs},
+    {"fold_branches", "Switch and Merge with a constant predicate", FoldBranches, true},
+    {"remove_dropout", "Dropout becomes what it is on average", RemoveDropout, true},
+    {"remove_control_inputs", "Waiting for nodes that only compute", RemoveControlInputs,
+     true},
     // What follows sees constants without Identity in between.
     {"remove_training_nodes", "Splice out Identity, StopGradient, CheckNumerics",
      RemoveTrainingNodes},
-    {"fold_constants", "Compute what depends on constants alone", FoldConstants},
+    {"fold_constants", "Compute what depends on constants alone", FoldConstants, true},
     {"fold_batch_norm", "Batch norm into the convolution before it", FoldBatchNorm},
     {"fold_mul_add", "Scales and offsets into the convolution before them", FoldMulAdd},
     {"fold_input_scale", "Scales into the convolution behind them", FoldInputScale},
     {"fold_remaining_constants", "Compute what no convolution took",
-     FoldRemainingConstants},
+     FoldRemainingConstants, true},
     {"fuse_resize_and_conv", "Resize and mirror pad into the convolution behind them",
-     FuseResizeAndConv},
+     FuseResizeAndConv, true},
     {"remove_unused", "Drop what no output needs any more", ExtractOutputs},
 };
 
@@ -78,6 +79,9 @@ absl::StatusOr<GraphDef> OptimizeForInference(GraphDef graph,
     PassReport report{.name = pass.name, .nodes_before = graph.node_size()};
     const auto begin = std::chrono::steady_clock::now();
     ASSIGN_OR_RETURN(report.changes, pass.run(graph, options));
+    if (report.changes > 0 && pass.leaves_unused) {
+      ASSIGN_OR_RETURN(graph, ExtractSubGraph(std::move(graph), options.output_names));
+    }
     report.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     report.nodes_after = graph.node_size();

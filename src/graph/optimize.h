@@ -64,12 +64,15 @@ struct OptimizeOptions {
   uint64_t max_constant_bytes = uint64_t{2} << 30;
 };
 
-// A pass rewrites the graph and returns the number of changes. It may leave nodes
-// that no output needs. On an error the graph is lost.
+// A pass rewrites the graph and returns the number of changes. On an error the graph is
+// lost.
 struct Pass {
   const char* name;
   const char* summary;  // one line
   absl::StatusOr<int> (*run)(tensorflow::GraphDef& graph, const OptimizeOptions& options);
+  // Where it changed something it leaves nodes that no output needs. They are dropped at
+  // once, so that the next pass does not take them for readers.
+  bool leaves_unused = false;
 };
 
 // In the order in which they run.

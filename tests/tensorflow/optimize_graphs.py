@@ -33,6 +33,7 @@ class Case:
     own_ops: dict = dataclasses.field(default_factory=dict)  # counts in Oriel's graph
     tolerance: float = 5e-6
     runs: bool = False  # Oriel's graph is run by Oriel's engine, too
+    each_pass: bool = False  # alone, too
 
     def tool_flags(self):
         flags = {"input_names": self.inputs, "output_names": ",".join(self.outputs)}
@@ -351,6 +352,56 @@ def training_cases():
     yield Case("without_attributes", without_attributes, feeds=feeds, original_breaks=True)
 
 
+def scaled(x):
+    """Scales and offsets before and after convolutions, most of them constants."""
+    x = conv((x * 0.5) / tf.constant([2.0, 3.0, 0.25]), name="a") * tf.constant(normal(4))
+    x = tf.nn.bias_add(conv(x, name="b"), tf.constant(normal(4))) * 0.17
+    x = (3.0 - tf.nn.relu(x)) * tf.reshape(tf.constant(normal(4)), [1, 1, 1, 4])
+    weights = tf.reshape(tf.transpose(tf.constant(normal(5, 36))), [3, 3, 4, 5])
+    x = conv(x, name="c", weights=tf.identity(weights) / 2.0, padding="VALID")
+    x = 1.0 - tf.nn.bias_add(x, tf.constant(normal(5)))
+    size = tf.stack([1, 2]) + tf.shape(tf.constant(normal(4, 3)))[:2]
+    return tf.nn.avg_pool2d(x, [1, 2, 2, 1], [1, 1, 1, 1], "SAME")[:, :size[0] * 2 - 7, :size[1]]
+
+
+def residual(x):
+    """Readers and outputs in between, which must not change."""
+    net = conv(x, 3, name="stem")
+    up = tf.nn.bias_add(conv(net, 3, name="up"), tf.constant(normal(3)))
+    scale = tf.multiply(up, 0.3, name="scaled")
+    tf.nn.relu(up, name="raw")
+    shared = net * 2.0
+    return net + scale + conv(shared, 3, name="d") + conv(shared, 3, name="e")
+
+
+def dropouts(x):
+    """In training mode; with rate 0 they can be compared."""
+    x = tf.nn.dropout(tf.nn.relu(x), rate=0.0, name="zero") + 0.0
+    keep = tf.constant(1.0)
+    noise = tf.floor(keep + tf.random_uniform(tf.shape(x)))  # TensorFlow 1.0
+    x = (x / keep) * noise
+    mask = tf.cast(tf.random_uniform(tf.shape(x)) >= 0.0, tf.float32)
+    return conv((x * (1 / tf.constant(1.0))) * mask)
+
+
+def own_cases():
+    """What only Oriel's passes do."""
+    feeds = image()
+    yield Case("scaled", lambda: graph_def_of(scaled), feeds=feeds, runs=True, tolerance=2e-5,
+               own_ops={"Conv2D": 3, "RealDiv": 0, "Reshape": 0, "Transpose": 0, "Pack": 0,
+                        "Shape": 0, "AddV2": 0, "Sub": 1, "Mul": 1})
+    yield Case("residual", lambda: graph_def_of(residual), ("y", "raw", "scaled", "stem"),
+               feeds=feeds, own_ops={"Mul": 2})
+    yield Case("dropouts", lambda: graph_def_of(dropouts), feeds=feeds,
+               own_ops={"RandomUniform": 0, "Floor": 0, "GreaterEqual": 0})
+    yield Case("one_by_one", lambda: graph_def_of(lambda x: scaled(fused(x))), feeds=feeds,
+               tolerance=2e-5, each_pass=True)
+    yield Case("one_by_one_training",
+               lambda: graph_def_of(lambda x: controlled(with_learning_phase(x))), each_pass=True,
+               feeds={**feeds, "my/phase_train": np.bool_(False)},
+               flags={"placeholder_to_const_names": "phase_train=False"})
+
+
 def failing_cases():
     yield Case("missing_file", lambda: None, error="in.pb' does not exist!")
     yield Case("missing_input", lambda: graph_def_of(plain), inputs="x,image",
@@ -373,5 +424,5 @@ def failing_cases():
 
 
 def all_cases():
-    for cases in (norm_cases, resize_cases, training_cases, failing_cases):
+    for cases in (norm_cases, resize_cases, training_cases, own_cases, failing_cases):
         yield from cases()

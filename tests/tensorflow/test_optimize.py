@@ -15,6 +15,13 @@ from google.protobuf import text_format
 from harness import FLAGS, run_graph
 
 
+# In the order in which they run.
+PASSES = ["placeholder_to_const", "placeholders", "extract_sub_graph", "fold_branches",
+          "remove_dropout", "remove_control_inputs", "remove_training_nodes", "fold_constants",
+          "fold_batch_norm", "fold_mul_add", "fold_input_scale", "fold_remaining_constants",
+          "fuse_resize_and_conv", "remove_unused"]
+
+
 def run_oriel(flags, *more):
     done = subprocess.run(
         [str(FLAGS.oriel), "optimize-for-inference",
@@ -112,6 +119,11 @@ class Optimize(harness.TestCase):
             scale = np.abs(wanted[0]).max()
             np.testing.assert_allclose(np.load(folder / "y.npy") / scale, wanted[0] / scale,
                                        atol=case.tolerance, err_msg=f"{case.name}, engine")
+        for name in PASSES if case.each_pass else []:
+            alone = run_oriel({**flags, "output": folder / "alone.pb", "passes": name})
+            self.assertEqual(alone.code, 0, f"{case.name}, {name}: {alone.text}")
+            self.assert_same_outputs(read(folder / "alone.pb", text), case, wanted,
+                                     f"{case.name}, {name}")
         if case.error is None and not case.original_breaks:
             self.assert_same_outputs(read(folder / "compatible.pb", text), case, wanted,
                                      f"{case.name}, compatible")
@@ -120,6 +132,29 @@ class Optimize(harness.TestCase):
         for case in graphs.all_cases():
             with self.subTest(case.name):
                 self.check(case)
+
+    def test_passes_by_name(self):
+        listed = run_oriel({}, "--list")
+        self.assertEqual(listed.code, 0)
+        self.assertEqual([line.split()[0] for line in listed.text.splitlines()[1:]], PASSES)
+        folder = self.directory / "by_name"
+        folder.mkdir()
+        write(graphs.graph_def_of(graphs.fused_norms), folder / "in.pb", text=False)
+        flags = {"input": folder / "in.pb", "output": folder / "out.pb", "input_names": "x",
+                 "output_names": "y"}
+        skipped = run_oriel(flags, "--skip=fold_batch_norm,placeholders", "--verbose")
+        self.assertEqual(skipped.code, 0, skipped.text)
+        ran = [line.split()[0] for line in skipped.text.splitlines()[:-1]]
+        self.assertEqual(ran, [p for p in PASSES if p not in ("fold_batch_norm", "placeholders")])
+        self.assertRegex(skipped.text,
+                         r"remove_training_nodes +0 changes +18 -> +18 nodes +[0-9.]+ ms")
+        self.assertEqual(harness.histogram(read(folder / "out.pb", False))["FusedBatchNormV3"], 1)
+        unknown = run_oriel(flags, "--passes=make_coffee")
+        self.assertEqual(unknown.code, 1)
+        self.assertIn("there is no pass 'make_coffee'", unknown.text)
+        both = run_oriel(flags, "--passes=placeholders", "--compatible")
+        self.assertEqual(both.code, 1)
+        self.assertIn("--compatible runs the original's passes", both.text)
 
 
 if __name__ == "__main__":

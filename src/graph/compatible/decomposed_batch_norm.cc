@@ -167,7 +167,7 @@ absl::Status FuseDecomposedBatchNorm(GraphDef& graph, const CompatibleOptions&) 
     ASSIGN_OR_RETURN(NodeDef fused, MakeFused(node, *p, gamma));
     added.push_back(std::move(fused));
   }
-  graph = Rebuild(graph, skip, std::move(added));
+  Rebuild(graph, skip, std::move(added));
   return absl::OkStatus();
 }
 

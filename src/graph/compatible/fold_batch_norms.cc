@@ -312,7 +312,7 @@ absl::Status FoldBatchNorms(GraphDef& graph, const CompatibleOptions& options) {
   for (NodeDef& node : *graph.mutable_node()) {
     if (IsNorm(node)) RETURN_IF_ERROR(folder.Fold(node));
   }
-  graph = Rebuild(graph, folder.skip(), folder.TakeAdded());
+  Rebuild(graph, folder.skip(), folder.TakeAdded());
   return absl::OkStatus();
 }
 

@@ -48,22 +48,22 @@ absl::StatusOr<std::string> InputText(const NodeDef& node, int k) {
                          node.name(), node.op(), node.input_size());
 }
 
-GraphDef Rebuild(const GraphDef& graph, const NameSet& skip, std::vector<NodeDef> added) {
+void Rebuild(GraphDef& graph, const NameSet& skip, std::vector<NodeDef> added) {
   GraphDef result;
-  for (const NodeDef& node : graph.node()) {
+  for (NodeDef& node : *graph.mutable_node()) {
     if (skip.contains(node.name())) continue;
-    NodeDef& copy = *result.add_node();
-    copy = node;
-    copy.clear_input();
-    for (const std::string& input : node.input()) {
-      if (!input.starts_with('^') || !skip.contains(input.substr(1))) {
-        copy.add_input(input);
-      }
-    }
+    auto& inputs = *node.mutable_input();
+    inputs.erase(std::remove_if(inputs.begin(), inputs.end(),
+                                [&](const std::string& input) {
+                                  return input.starts_with('^') &&
+                                         skip.contains(input.substr(1));
+                                }),
+                 inputs.end());
+    result.add_node()->Swap(&node);
   }
   for (NodeDef& node : added) result.add_node()->Swap(&node);
   *result.mutable_versions() = graph.versions();
-  return result;
+  graph.Swap(&result);
 }
 
 absl::Status EnsureGraphIsValid(const GraphDef& graph) {

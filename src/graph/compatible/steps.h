@@ -37,10 +37,10 @@ std::string_view NodeNameFromInput(std::string_view input);
 // Input `k` as text; kInvalidArgument when there are fewer.
 absl::StatusOr<std::string> InputText(const tensorflow::NodeDef& node, int k);
 
-// The graph without the nodes in `skip`, nor control inputs from them, and with `added`
-// at its end. Keeps versions, drops the function library.
-tensorflow::GraphDef Rebuild(const tensorflow::GraphDef& graph, const NameSet& skip,
-                             std::vector<tensorflow::NodeDef> added);
+// Drops the nodes in `skip`, control inputs from them and the function library, and puts
+// `added` at the end.
+void Rebuild(tensorflow::GraphDef& graph, const NameSet& skip,
+             std::vector<tensorflow::NodeDef> added);
 
 absl::Status EnsureGraphIsValid(const tensorflow::GraphDef& graph);
 absl::Status ConvertPlaceholderToConst(tensorflow::GraphDef& graph,

@@ -1,6 +1,8 @@
 // `oriel preprocess`: images in, network inputs out, as TensorFlow's slim prepares them
 // for training or evaluation.
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <charconv>
 #include <memory>
@@ -199,7 +201,8 @@ struct Job {
 Made MakeItem(const Job& job, size_t position) {
   uint32_t number = 0;
   const OutputItem item = job.Item(position, number);
-  std::vector<float> pixels(size_t(job.work.eval.height) * job.work.eval.width * 3);
+  thread_local std::vector<float> pixels;
+  pixels.resize(size_t(job.work.eval.height) * job.work.eval.width * 3);
   auto drawn = PreprocessItem(item.image, number, item.repeat, job.work, pixels);
   if (!drawn.ok()) return {drawn.status(), {}, {}};
   if (job.output == nullptr) return {absl::OkStatus(), {}, *drawn};
@@ -254,7 +257,15 @@ absl::StatusOr<size_t> RunJob(Job& job, bool quiet) {
   return failures.size();
 }
 
+// Every image wants some buffers of its size: given back to the system and taken again,
+// they would cost as much time as resizing.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+}
+
 absl::StatusOr<int> Run(const Flags& flags) {
+  KeepFreedMemory();
   Job job;
   ASSIGN_OR_RETURN(job.work, ChooseWork(flags));
   ASSIGN_OR_RETURN(job.dataset, CollectDataset(flags.images, flags.labels));

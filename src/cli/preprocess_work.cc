@@ -23,8 +23,8 @@ absl::StatusOr<std::optional<Augmentation>> Run(const DatasetImage& image, size_
     return preprocessing::DecodeForTrain(AsBytes(bytes), decode, {}, *options.train,
                                          random, dst);
   }
-  ASSIGN_OR_RETURN(const image::Image decoded, image::Decode(AsBytes(bytes), decode));
-  RETURN_IF_ERROR(preprocessing::PreprocessForEval(decoded, options.eval, dst));
+  RETURN_IF_ERROR(
+      preprocessing::DecodeForEval(AsBytes(bytes), decode, options.eval, dst));
   return std::nullopt;
 }
 

@@ -204,6 +204,33 @@ TEST(DecodePartTest, CutOffImagesAreErrorsWhateverThePart) {
   }
 }
 
+TEST(DecodePartTest, DamagedImagesAreErrorsWhateverThePart) {
+  int errors = 0;
+  for (const char* name :
+       {"images/jpeg_420.jpg", "images/jpeg_restart.jpg", "images/jpeg_gray_prog.jpg"}) {
+    const std::string bytes = ReadImage(name);
+    for (size_t bit = 0; bit < bytes.size() * 8; bit += 3) {
+      std::string damaged = bytes;
+      damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+      const DecodeOptions options = {.max_pixels = 1 << 16};
+      const auto whole = Decode(AsBytes(damaged), options);
+      Window part;
+      const auto got = DecodePart(AsBytes(damaged), options, [&](int height, int width) {
+        part = {height / 3, width / 4, (height + 3) / 4, (width + 1) / 2};
+        return part;
+      });
+      ASSERT_EQ(got.ok(), whole.ok()) << name << " bit " << bit;
+      if (!got.ok()) {
+        ++errors;
+        continue;
+      }
+      ASSERT_EQ(got->pixels, Copied(ImageView(*whole).Crop(part)).pixels)
+          << name << " bit " << bit;
+    }
+  }
+  EXPECT_GT(errors, 100);
+}
+
 TEST(DecodePartTest, RefusesPartsOutside) {
   for (const char* name : {"images/jpeg_420.jpg", "images/png_rgb.png"}) {
     const std::string bytes = ReadImage(name);

@@ -227,8 +227,28 @@ absl::StatusOr<Image> ReadWhole(Decompressor& decompressor, int channels) {
   return image;
 }
 
-// Rows above and below `part`, and blocks left and right of it, are read from the file
-// (so that damage there is found) but neither transformed nor coloured.
+// Whether libjpeg would read what follows without an error: damage in a scan's data is
+// none, so all that matters is that the scan ends with the end of the image. Its codes
+// need not be read for that: in them no 0xff stands before anything but 0 and the
+// restart markers.
+bool EndsInOrder(jpeg_decompress_struct& cinfo) {
+  if (jpeg_has_multiple_scans(&cinfo)) return true;  // all of them were read first
+  if (cinfo.arith_code) return false;
+  const JOCTET* at = cinfo.src->next_input_byte;
+  const JOCTET* const end = at + cinfo.src->bytes_in_buffer;
+  int marker = cinfo.unread_marker;
+  while (marker == 0 || (marker >= JPEG_RST0 && marker <= JPEG_RST0 + 7)) {
+    at = static_cast<const JOCTET*>(std::memchr(at, 0xff, end - at));
+    if (at == nullptr) return false;
+    while (at != end && *at == 0xff) ++at;
+    if (at == end) return false;
+    marker = *at++;
+  }
+  return marker == JPEG_EOI;
+}
+
+// Blocks left and right of `part`, and rows above it, are read from the file but neither
+// transformed nor coloured; rows below it are read where they could hold an error.
 absl::StatusOr<Image> ReadPart(Decompressor& decompressor, int channels,
                                const Window& part) {
   jpeg_decompress_struct& cinfo = decompressor.cinfo();
@@ -254,6 +274,7 @@ absl::StatusOr<Image> ReadPart(Decompressor& decompressor, int channels,
     row_size = size_t{columns} * channels;
     if (part.top > 0) jpeg_skip_scanlines(&cinfo, part.top);
     ReadRows(cinfo, part.height, {data, row_size, cmyk_data});
+    if (EndsInOrder(cinfo)) return;
     // All but the last row: skipping to the end would not read the file to its end.
     const int below = static_cast<int>(cinfo.output_height) - part.top - part.height;
     if (below > 1) jpeg_skip_scanlines(&cinfo, below - 1);

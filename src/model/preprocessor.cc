@@ -19,8 +19,7 @@ absl::Status Preprocessor::Run(Bytes bytes, bool honor_exif, std::span<float> ds
   image::DecodeOptions decode = preprocessing::DecodeOptionsFor(options_.preset);
   decode.honor_exif = honor_exif;
   decode.max_pixels = max_pixels_;
-  ASSIGN_OR_RETURN(const image::Image decoded, image::Decode(bytes, decode));
-  return preprocessing::PreprocessForEval(decoded, options_, dst);
+  return preprocessing::DecodeForEval(bytes, decode, options_, dst);
 }
 
 }  // namespace oriel::model

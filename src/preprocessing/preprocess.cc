@@ -17,6 +17,7 @@ using image::Image;
 using image::ImageView;
 using image::PixelGrid;
 using image::ResizeMethod;
+using image::Window;
 
 template <typename F>
 ByteValues ByteTable(F value) {
@@ -25,17 +26,38 @@ ByteValues ByteTable(F value) {
   return table;
 }
 
-absl::Status Inception(ImageView image, const EvalOptions& options,
-                       std::span<float> dst) {
+// ---- which part of an image of height x width pixels a preset looks at
+
+absl::StatusOr<Window> WholeImage(int height, int width, const EvalOptions&) {
+  return Window{0, 0, height, width};
+}
+
+absl::StatusOr<Window> CentralFraction(int height, int width,
+                                       const EvalOptions& options) {
   if (!(options.central_fraction > 0 && options.central_fraction <= 1)) {
     return InvalidArgument("central_fraction is {}, want over 0, up to 1",
                            options.central_fraction);
   }
-  const Part rows = CentralPart(image.height, options.central_fraction);
-  const Part columns = CentralPart(image.width, options.central_fraction);
-  RETURN_IF_ERROR(image::Resize(
-      image.Crop(rows.start, columns.start, rows.size, columns.size), UnitValues(),
-      ResizeMethod::kBilinear, PixelGrid::kLegacy, options.height, options.width, dst));
+  const Part rows = CentralPart(height, options.central_fraction);
+  const Part columns = CentralPart(width, options.central_fraction);
+  return Window{rows.start, columns.start, rows.size, columns.size};
+}
+
+absl::StatusOr<Window> EfficientNetLiteCrop(int height, int width,
+                                            const EvalOptions& options) {
+  const double size = options.height;
+  const int side = static_cast<int>(size / (size + 32) * std::min(width, height));
+  if (side < 1) {
+    return InvalidArgument("image of {} x {} pixels is too small to crop", height, width);
+  }
+  return Window{(height - side + 1) / 2, (width - side + 1) / 2, side, side};
+}
+
+// ---- what it makes of that part
+
+absl::Status Inception(ImageView part, const EvalOptions& options, std::span<float> dst) {
+  RETURN_IF_ERROR(image::Resize(part, UnitValues(), ResizeMethod::kBilinear,
+                                PixelGrid::kLegacy, options.height, options.width, dst));
   for (float& v : dst) v = (v - 0.5f) * 2.0f;
   return absl::OkStatus();
 }
@@ -83,19 +105,10 @@ absl::Status Timm(ImageView image, const EvalOptions& options, std::span<float> 
   return absl::OkStatus();
 }
 
-absl::Status EfficientNetLite(ImageView image, const EvalOptions& options,
+absl::Status EfficientNetLite(ImageView part, const EvalOptions& options,
                               std::span<float> dst) {
-  const double size = options.height;
-  const int side =
-      static_cast<int>(size / (size + 32) * std::min(image.width, image.height));
-  if (side < 1) {
-    return InvalidArgument("image of {} x {} pixels is too small to crop", image.height,
-                           image.width);
-  }
-  const ImageView crop =
-      image.Crop((image.height - side + 1) / 2, (image.width - side + 1) / 2, side, side);
   ASSIGN_OR_RETURN(const Image resized,
-                   ResizeBicubicAntialiased(crop, options.height, options.width));
+                   ResizeBicubicAntialiased(part, options.height, options.width));
   static const ByteValues kNormalized =
       ByteTable([](float b) { return (b - 127.0f) / 128.0f; });
   Convert(resized, kNormalized, dst);
@@ -107,19 +120,27 @@ struct Entry {
   std::string_view name;
   bool square;
   image::DctMethod dct_method;
-  absl::Status (*run)(ImageView, const EvalOptions&, std::span<float>);
+  absl::StatusOr<Window> (*part)(int height, int width, const EvalOptions&);
+  absl::Status (*run)(ImageView part, const EvalOptions&, std::span<float>);
 };
 constexpr std::array<Entry, 4> kPresets = {{
-    {Preset::kInception, "inception", false, image::DctMethod::kIntegerFast, Inception},
-    {Preset::kKeras, "keras", false, image::DctMethod::kIntegerFast, Keras},
-    {Preset::kTimm, "timm", true, image::DctMethod::kIntegerAccurate, Timm},
+    {Preset::kInception, "inception", false, image::DctMethod::kIntegerFast,
+     CentralFraction, Inception},
+    {Preset::kKeras, "keras", false, image::DctMethod::kIntegerFast, WholeImage, Keras},
+    {Preset::kTimm, "timm", true, image::DctMethod::kIntegerAccurate, WholeImage, Timm},
     {Preset::kEfficientNetLite, "efficientnet_lite", true,
-     image::DctMethod::kIntegerAccurate, EfficientNetLite},
+     image::DctMethod::kIntegerAccurate, EfficientNetLiteCrop, EfficientNetLite},
 }};
 
 const Entry& Find(Preset preset) {
   return *std::find_if(kPresets.begin(), kPresets.end(),
                        [&](const Entry& entry) { return entry.preset == preset; });
+}
+
+absl::Status CheckSquare(const Entry& entry, const EvalOptions& options) {
+  if (!entry.square || options.height == options.width) return absl::OkStatus();
+  return InvalidArgument("preprocessing '{}' to {} x {}, want a square", entry.name,
+                         options.height, options.width);
 }
 
 }  // namespace
@@ -145,11 +166,21 @@ absl::Status PreprocessForEval(ImageView image, const EvalOptions& options,
                                std::span<float> dst) {
   const Entry& entry = Find(options.preset);
   RETURN_IF_ERROR(CheckSizes(image, options.height, options.width, dst));
-  if (entry.square && options.height != options.width) {
-    return InvalidArgument("preprocessing '{}' to {} x {}, want a square", entry.name,
-                           options.height, options.width);
-  }
-  return entry.run(image, options, dst);
+  RETURN_IF_ERROR(CheckSquare(entry, options));
+  ASSIGN_OR_RETURN(const Window part, entry.part(image.height, image.width, options));
+  return entry.run(image.Crop(part), options, dst);
+}
+
+absl::Status DecodeForEval(Bytes bytes, const image::DecodeOptions& decode,
+                           const EvalOptions& options, std::span<float> dst) {
+  const Entry& entry = Find(options.preset);
+  RETURN_IF_ERROR(CheckSquare(entry, options));
+  ASSIGN_OR_RETURN(const Image part,
+                   image::DecodePart(bytes, decode, [&](int height, int width) {
+                     return entry.part(height, width, options);
+                   }));
+  RETURN_IF_ERROR(CheckSizes(part, options.height, options.width, dst));
+  return entry.run(part, options, dst);
 }
 
 void ToBytes(Preset preset, std::span<const float> values, std::span<uint8_t> bytes) {

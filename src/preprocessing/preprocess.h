@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/status.h"
 #include "image/decode.h"
 #include "image/image.h"
@@ -50,6 +51,11 @@ struct EvalOptions {
 // each row of the image and column of the result.
 absl::Status PreprocessForEval(image::ImageView image, const EvalOptions& options,
                                std::span<float> dst);
+
+// The same from an image file, of which no more is computed than what the preset looks at
+// (image::DecodePart). Errors of decoding as well.
+absl::Status DecodeForEval(Bytes bytes, const image::DecodeOptions& decode,
+                           const EvalOptions& options, std::span<float> dst);
 
 // The nearest bytes to what preprocessed values stand for, to look at them: the reverse
 // of the last step of a preset, for training too. As many as values. Thread-safe.

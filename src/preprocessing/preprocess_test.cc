@@ -95,6 +95,24 @@ TEST(PreprocessTest, CentralCropIsTensorFlows) {
   EXPECT_EQ(checked, 709);
 }
 
+TEST(PreprocessTest, AFileIsAsGoodAsItsPixels) {
+  for (const char* name : {"jpeg_420.jpg", "jpeg_prog_444_q98.jpg", "png_palette.png"}) {
+    const std::string bytes = *ReadFile(TestData(std::string("preproc/images/") + name));
+    for (const Preset preset :
+         {Preset::kInception, Preset::kKeras, Preset::kTimm, Preset::kEfficientNetLite}) {
+      const image::DecodeOptions decode = DecodeOptionsFor(preset);
+      const EvalOptions options = {preset, 31, 31};
+      ASSERT_OK_AND_ASSIGN(const Image image, image::Decode(AsBytes(bytes), decode));
+      std::vector<float> got(31 * 31 * 3);
+      ASSERT_OK(DecodeForEval(AsBytes(bytes), decode, options, got));
+      EXPECT_EQ(got, Preprocess(image, options)) << name << " " << PresetName(preset);
+      EXPECT_TRUE(absl::IsInvalidArgument(
+          DecodeForEval(AsBytes(bytes), decode, {preset, 30, 31}, got)));
+      EXPECT_FALSE(DecodeForEval(AsBytes("GIF8"), decode, options, got).ok());
+    }
+  }
+}
+
 TEST(PreprocessTest, NamesAreKnown) {
   for (const char* name : {"inception", "keras", "timm", "efficientnet_lite"}) {
     ASSERT_OK_AND_ASSIGN(const Preset preset, PresetFromName(name));

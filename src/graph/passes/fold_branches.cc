@@ -22,6 +22,24 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
+// Of control flow 2: the predicate is the first input, the sides are functions.
+bool IsIf(const NodeDef& node) { return node.op() == "If" || node.op() == "StatelessIf"; }
+
+// The call of the side that runs.
+void MakeCall(bool predicate, NodeDef& node) {
+  NodeDef call;
+  call.set_name(node.name());
+  call.set_op(node.op() == "If" ? "StatefulPartitionedCall" : "PartitionedCall");
+  call.set_device(node.device());
+  for (int k = 1; k < node.input_size(); ++k) call.add_input(node.input(k));
+  for (const char* attr : {"Tin", "Tout", "_class"}) {
+    const auto it = node.attr().find(attr);
+    if (it != node.attr().end()) (*call.mutable_attr())[attr] = it->second;
+  }
+  (*call.mutable_attr())["f"] = node.attr().at(predicate ? "then_branch" : "else_branch");
+  node.Swap(&call);
+}
+
 bool IsBackEdge(const NodeDef& from) { return from.op() == "NextIteration"; }
 
 // Goes through the graph once, inputs before their readers, and finds what can never run,
@@ -29,11 +47,14 @@ bool IsBackEdge(const NodeDef& from) { return from.op() == "NextIteration"; }
 class BranchFolder {
  public:
   explicit BranchFolder(const GraphIndex& index)
-      : index_(index), dead_nodes_(index.size(), false), folded_(index.size(), false) {
+      : index_(index),
+        dead_nodes_(index.size(), false),
+        folded_(index.size(), false),
+        calls_(index.size()) {
     for (const int i : index.topological_order()) Visit(i);
   }
 
-  // Rewires what runs. Returns the number of Switch and Merge nodes folded.
+  // Rewires what runs. Returns the number of Switch, Merge and If nodes folded.
   int Apply(GraphDef& graph) const {
     int changes = 0;
     for (int i = 0; i < index_.size(); ++i) {
@@ -51,6 +72,7 @@ class BranchFolder {
       if (folded_[i] && index_.node(i).op() == "Merge") {
         MakeIdentity(Resolve({i, 0}), *graph.mutable_node(i));
       }
+      if (calls_[i]) MakeCall(*calls_[i], *graph.mutable_node(i));
     }
     return changes;
   }
@@ -85,7 +107,19 @@ class BranchFolder {
     } else if (op == "Switch" && index_.data_inputs(i).size() == 2 &&
                !index_.HasControlInputs(i)) {
       VisitSwitch(i);
+    } else if (IsIf(index_.node(i)) && !index_.data_inputs(i).empty()) {
+      VisitIf(i);
     }
+  }
+
+  void VisitIf(int i) {
+    const auto& predicate = index_.data_inputs(i)[0];
+    calls_[i] = Predicate({predicate.node, predicate.output}, 0);
+    for (const char* side : {"then_branch", "else_branch"}) {
+      const auto it = index_.node(i).attr().find(side);
+      if (it == index_.node(i).attr().end() || !it->second.has_func()) calls_[i].reset();
+    }
+    folded_[i] = calls_[i].has_value();
   }
 
   void VisitSwitch(int i) {
@@ -174,7 +208,8 @@ class BranchFolder {
   const GraphIndex& index_;
   std::vector<bool> dead_nodes_;  // never run
   std::vector<bool> folded_;
-  std::set<Endpoint> dead_outputs_;  // of Switch
+  std::vector<std::optional<bool>> calls_;  // of If: the predicate, where it is known
+  std::set<Endpoint> dead_outputs_;         // of Switch
   std::map<Endpoint, Endpoint> alias_;
 };
 
@@ -183,7 +218,9 @@ class BranchFolder {
 absl::StatusOr<int> FoldBranches(GraphDef& graph, const OptimizeOptions&) {
   // A copy of the names only would do, but graphs with branches are small.
   bool found = false;
-  for (const NodeDef& node : graph.node()) found = found || node.op() == "Switch";
+  for (const NodeDef& node : graph.node()) {
+    found = found || node.op() == "Switch" || IsIf(node);
+  }
   if (!found) return 0;
   ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
   return BranchFolder(index).Apply(graph);

@@ -15,6 +15,9 @@ using tensorflow::NodeDef;
 
 namespace {
 
+// Scales in a row behind one convolution, each of which takes a look at the whole graph.
+constexpr int kMaxRounds = 64;
+
 bool IsConvolution(const NodeDef& node) {
   return node.op() == "Conv2D" || node.op() == "DepthwiseConv2dNative";
 }
@@ -243,7 +246,7 @@ absl::StatusOr<int> FoldConvolutions(GraphDef& graph, const OptimizeOptions& opt
                                      NodeFolder fold_node) {
   int folded = 0;
   uint64_t bytes_left = options.max_constant_bytes;
-  while (true) {
+  for (int round = 0; round < kMaxRounds; ++round) {
     int changes = 0;
     {
       ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
@@ -253,10 +256,11 @@ absl::StatusOr<int> FoldConvolutions(GraphDef& graph, const OptimizeOptions& opt
       }
       changes = folder.Apply();
     }
-    if (changes == 0) return folded;
+    if (changes == 0) break;
     folded += changes;
     ASSIGN_OR_RETURN(graph, ExtractSubGraph(std::move(graph), options.output_names));
   }
+  return folded;
 }
 
 }  // namespace oriel::graph

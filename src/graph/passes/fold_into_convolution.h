@@ -89,7 +89,8 @@ using NodeFolder = absl::Status (*)(const GraphIndex& index, int node,
                                     ConvolutionFolder& folder);
 
 // A whole pass: `fold_node` for each node, Apply, then what the outputs no longer
-// need is dropped; again, until nothing is left to fold. Returns the number of folds.
+// need is dropped; again, until nothing is left to fold (64 times at most). Returns the
+// number of folds.
 absl::StatusOr<int> FoldConvolutions(tensorflow::GraphDef& graph,
                                      const OptimizeOptions& options,
                                      NodeFolder fold_node);

@@ -20,7 +20,8 @@ absl::StatusOr<int> RewritePlaceholders(tensorflow::GraphDef& graph,
 // LogicalOr): those who read the side that runs read what Switch reads, and a Merge of
 // which only one input can ever come becomes an Identity of it. The other side is left
 // for nobody. Not those of loops, with control inputs, and not a Merge whose second
-// output (which input came) is read.
+// output (which input came) is read. If and StatelessIf with such a predicate become the
+// call of that side's function.
 absl::StatusOr<int> FoldBranches(tensorflow::GraphDef& graph,
                                  const OptimizeOptions& options);
 

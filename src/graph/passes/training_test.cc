@@ -65,6 +65,30 @@ TEST(FoldBranches, InsideABranch) {
   EXPECT_EQ(FindNode(result, "b"), nullptr);
 }
 
+TEST(FoldBranches, AnIfBecomesACall) {
+  for (const char* predicate : {"yes", "no", "fed"}) {
+    GraphDef graph = Branch("fed");
+    NodeDef& node = AddNode(graph, "if", "StatelessIf", {predicate, "x", "fed", "^no"});
+    for (const char* side : {"then_branch", "else_branch"}) {
+      (*node.mutable_attr())[side].mutable_func()->set_name(std::string("of_") + side);
+    }
+    SetString(node, "Tin", "types");
+    AddNode(graph, "out", "Relu", {"if:1"});
+    ASSERT_OK_AND_ASSIGN(const GraphDef result, RunPass("fold_branches", graph, {"out"}));
+    const NodeDef& call = *FindNode(result, "if");
+    if (std::string(predicate) == "fed") {
+      EXPECT_EQ(call.op(), "StatelessIf");
+      continue;
+    }
+    EXPECT_EQ(call.op(), "PartitionedCall");
+    EXPECT_THAT(call.input(), ElementsAre("x", "fed", "^no"));
+    EXPECT_EQ(call.attr().at("f").func().name(),
+              std::string(predicate) == "yes" ? "of_then_branch" : "of_else_branch");
+    EXPECT_EQ(call.attr().at("Tin").s(), "types");
+    EXPECT_EQ(call.attr().size(), 2);
+  }
+}
+
 TEST(FoldBranches, AMergeThatIsAnOutputKeepsItsName) {
   ASSERT_OK_AND_ASSIGN(const GraphDef result,
                        RunPass("fold_branches", Branch("yes"), {"merge"}));

@@ -25,6 +25,21 @@ struct Numbers {
   }
 };
 
+absl::Status WrongType(const NodeDef& node, DType dtype) {
+  return Unimplemented(
+      "node '{}' (Const): is {}, batch norms are folded in float32 and float64",
+      node.name(), DTypeName(dtype));
+}
+
+// Of output channels, which vary fastest: of [kh,kw,in,out], and of
+// [kh,kw,in,multiplier], whose output channel is in * multiplier + m.
+template <typename T>
+void Multiply(std::span<T> weights, const std::vector<double>& scale) {
+  for (size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = static_cast<T>(weights[i] * scale[i % scale.size()]);
+  }
+}
+
 absl::StatusOr<Numbers> Read(NodeDef& node, const CompatibleOptions& options) {
   const auto& proto = (*node.mutable_attr())["value"].tensor();
   ASSIGN_OR_RETURN(const Tensor tensor,
@@ -38,10 +53,7 @@ absl::StatusOr<Numbers> Read(NodeDef& node, const CompatibleOptions& options) {
     const auto data = tensor.data<double>();
     numbers.values.assign(data.begin(), data.end());
   } else {
-    return Unimplemented(
-        "node '{}' (Const): is {}, batch norms are folded in float32 and "
-        "float64",
-        node.name(), DTypeName(tensor.dtype()));
+    return WrongType(node, tensor.dtype());
   }
   return numbers;
 }
@@ -203,11 +215,13 @@ class Folder {
       ASSIGN_OR_RETURN(NodeDef* const source, map_.Input(*norm.node, order[part]));
       if (source->op() != "Const") return WarnOfInput(name, *norm.node, *source);
       if (part == kMean) norm.mean = source;
-      ASSIGN_OR_RETURN(norm.parts[part], Read(*source, options_));
-      if (norm.parts[part].shape != Shape{norm.channels}) {
+      const auto& proto = (*source->mutable_attr())["value"].tensor();
+      ASSIGN_OR_RETURN(const Shape shape, ShapeFromProto(proto.tensor_shape()));
+      if (shape != Shape{norm.channels}) {
         return Warn("Incorrect shape for {}, found {}, expected ({},), for node {}", name,
-                    norm.parts[part].shape.ToString(), norm.channels, norm.node->name());
+                    shape.ToString(), norm.channels, norm.node->name());
       }
+      ASSIGN_OR_RETURN(norm.parts[part], Read(*source, options_));
       if (part == kMean && norm.bias != nullptr) RETURN_IF_ERROR(SubtractBias(norm));
     }
     return true;
@@ -253,15 +267,23 @@ class Folder {
 
   absl::StatusOr<NodeDef> ScaledWeights(const Norm& norm,
                                         const std::vector<double>& scale) const {
-    ASSIGN_OR_RETURN(Numbers weights, Read(*norm.weights, options_));
-    for (size_t i = 0; i < weights.values.size(); ++i) {
-      weights.values[i] *= scale[i % scale.size()];
+    const std::string what = fmt::format("node '{}' (Const)", norm.weights->name());
+    ASSIGN_OR_RETURN(const Tensor old,
+                     TensorFromProto((*norm.weights->mutable_attr())["value"].tensor(),
+                                     what, options_.max_constant_bytes));
+    Tensor weights = old.Clone();
+    if (old.dtype() == DType::kFloat32) {
+      Multiply(weights.mutable_data<float>(), scale);
+    } else if (old.dtype() == DType::kFloat64) {
+      Multiply(weights.mutable_data<double>(), scale);
+    } else {
+      return WrongType(*norm.weights, old.dtype());
     }
     NodeDef node;
     node.set_name(norm.convolution->name() + "_weights");
     node.set_op("Const");
     (*node.mutable_attr())["dtype"] = (*norm.weights->mutable_attr())["dtype"];
-    SetTensor(node, "value", ToTensor(weights.dtype, weights.shape, weights.values));
+    SetTensor(node, "value", weights);
     return node;
   }
 

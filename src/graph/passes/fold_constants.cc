@@ -8,6 +8,7 @@
 #include "graph/passes/new_names.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/pure.h"
+#include "tensor/tensor_proto.h"
 
 namespace oriel::graph {
 namespace {
@@ -34,9 +35,8 @@ class ConstantFolder {
         left_(options.max_constant_bytes),
         kept_(options.input_names.begin(), options.input_names.end()) {}
 
-  absl::Status Find() {
-    for (const int i : index_.topological_order()) RETURN_IF_ERROR(Visit(i));
-    return absl::OkStatus();
+  void Find() {
+    for (const int i : index_.topological_order()) Visit(i);
   }
 
   // Puts a Const in the place of each node that was computed, and one more before it for
@@ -93,10 +93,16 @@ class ConstantFolder {
            !index_.HasControlInputs(source.node);
   }
 
-  absl::StatusOr<Tensor> Value(const GraphIndex::Source& source) const {
+  // nullopt for types that are no tensors of ours, and past the bytes that are left: one
+  // value in the graph may stand for a huge tensor.
+  std::optional<Tensor> Value(const GraphIndex::Source& source) {
     const auto it = values_.find(source.node);
     if (it != values_.end()) return it->second[source.output];
-    return ConstValue(index_.node(source.node));
+    const NodeDef& node = index_.node(source.node);
+    auto value = TensorFromProto(node.attr().at("value").tensor(), node.name(), left_);
+    if (!value.ok() || value->dtype() == DType::kString) return std::nullopt;
+    left_ -= std::min<uint64_t>(left_, value->bytes().size());
+    return *std::move(value);
   }
 
   // Left to the passes that fold scales, which compute in double.
@@ -104,36 +110,35 @@ class ConstantFolder {
     return !everything_ && EvaluateChannels(index_, {.node = i}).has_value();
   }
 
-  absl::Status Visit(int i) {
+  void Visit(int i) {
     const NodeDef& node = index_.node(i);
     const auto sources = index_.data_inputs(i);
     // A default is a constant only until somebody feeds the placeholder.
     if (sources.empty() || index_.HasControlInputs(i) || kept_.contains(node.name()) ||
         !IsPure(node.op()) || node.op() == "PlaceholderWithDefault") {
-      return absl::OkStatus();
+      return;
     }
     for (const auto& source : sources) {
-      if (!IsConstant(source)) return absl::OkStatus();
+      if (!IsConstant(source)) return;
     }
-    if (IsScale(i)) return absl::OkStatus();
+    if (IsScale(i)) return;
     std::vector<Tensor> inputs;
     for (const auto& source : sources) {
-      ASSIGN_OR_RETURN(Tensor value, Value(source));
-      if (value.dtype() == DType::kString) return absl::OkStatus();
-      inputs.push_back(std::move(value));
+      auto value = Value(source);
+      if (!value) return;
+      inputs.push_back(*std::move(value));
     }
     auto outputs =
         options_.evaluate(node, inputs, std::min(left_, Bytes(inputs) + kGrowth));
-    if (!outputs || outputs->empty()) return absl::OkStatus();
+    if (!outputs || outputs->empty()) return;
     left_ -= std::min(left_, Bytes(*outputs));
     values_.emplace(i, std::move(*outputs));
-    return absl::OkStatus();
   }
 
   const GraphIndex& index_;
   const OptimizeOptions& options_;
   const bool everything_;
-  uint64_t left_;
+  uint64_t left_;  // bytes to read and to make
   std::unordered_set<std::string> kept_;
   std::map<int, std::vector<Tensor>> values_;  // by node
 };
@@ -143,7 +148,7 @@ absl::StatusOr<int> Fold(GraphDef& graph, const OptimizeOptions& options,
   if (!options.evaluate) return 0;
   ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
   ConstantFolder folder(index, options, everything);
-  RETURN_IF_ERROR(folder.Find());
+  folder.Find();
   return folder.Apply(graph);
 }
 

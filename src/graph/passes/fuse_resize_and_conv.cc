@@ -7,6 +7,7 @@
 #include "graph/passes/constant_value.h"
 #include "graph/passes/new_names.h"
 #include "graph/passes/passes.h"
+#include "tensor/tensor_proto.h"
 
 namespace oriel::graph {
 namespace {
@@ -108,6 +109,17 @@ class Fuser {
            index_.data_inputs(source.node).size() == 2;
   }
 
+  // The int32 of a Const, if they have that shape.
+  std::optional<Tensor> ReadIntegers(int constant, const Shape& want) const {
+    const auto& value = index_.node(constant).attr().at("value").tensor();
+    const auto shape = ShapeFromProto(value.tensor_shape());
+    if (value.dtype() != tensorflow::DT_INT32 || !shape.ok() || *shape != want) {
+      return std::nullopt;
+    }
+    auto tensor = ConstValue(index_.node(constant));
+    return tensor.ok() ? std::optional(*std::move(tensor)) : std::nullopt;
+  }
+
   // Paddings of lines and columns alone.
   bool IsPad(GraphIndex::Source source) const {
     const NodeDef& node = index_.node(source.node);
@@ -117,11 +129,8 @@ class Fuser {
     }
     const int constant = FindConst(index_, index_.data_inputs(source.node)[1]);
     if (constant == GraphIndex::kNone) return false;
-    const auto paddings = ConstValue(index_.node(constant));
-    if (!paddings.ok() || paddings->dtype() != DType::kInt32 ||
-        paddings->shape() != Shape{4, 2}) {
-      return false;
-    }
+    const auto paddings = ReadIntegers(constant, {4, 2});
+    if (!paddings) return false;
     const auto values = paddings->data<int32_t>();
     return values[0] == 0 && values[1] == 0 && values[6] == 0 && values[7] == 0 &&
            *std::min_element(values.begin(), values.end()) >= 0;
@@ -148,9 +157,8 @@ class Fuser {
       if (node.op() == "ExpandDims" && inputs.size() == 2) {
         const int axis = FindConst(index_, inputs[1]);
         if (axis == GraphIndex::kNone) return false;
-        const auto value = ConstValue(index_.node(axis));
-        return value.ok() && value->elements() == 1 && value->dtype() == DType::kInt32 &&
-               value->data<int32_t>()[0] == 0;
+        const auto value = ReadIntegers(axis, {});
+        return value && value->data<int32_t>()[0] == 0;
       }
       if (inputs.empty() || !KeepsBatch(node.op())) return false;
       source = inputs[0];

@@ -1,39 +1,18 @@
 #include "checkpoint/safetensors.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/json.hpp>
 #include <map>
 #include <optional>
+
+#include "checkpoint/safetensors_types.h"
 
 namespace oriel::checkpoint {
 namespace {
 
 namespace json = boost::json;
 
-constexpr size_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
-constexpr size_t kMaxDepth = 8;                    // the header needs 3
-
-struct TypeRow {
-  std::string_view name;
-  DType dtype;
-};
-constexpr std::array kTypes = {
-    TypeRow{"BOOL", DType::kBool},     TypeRow{"U8", DType::kUInt8},
-    TypeRow{"I8", DType::kInt8},       TypeRow{"U16", DType::kUInt16},
-    TypeRow{"I16", DType::kInt16},     TypeRow{"U32", DType::kUInt32},
-    TypeRow{"I32", DType::kInt32},     TypeRow{"U64", DType::kUInt64},
-    TypeRow{"I64", DType::kInt64},     TypeRow{"F16", DType::kFloat16},
-    TypeRow{"BF16", DType::kBFloat16}, TypeRow{"F32", DType::kFloat32},
-    TypeRow{"F64", DType::kFloat64},   TypeRow{"C64", DType::kComplex64},
-};
-
-std::optional<DType> FindType(std::string_view name) {
-  const auto it = std::find_if(kTypes.begin(), kTypes.end(),
-                               [&](const TypeRow& row) { return row.name == name; });
-  return it == kTypes.end() ? std::nullopt : std::optional(it->dtype);
-}
+constexpr size_t kMaxDepth = 8;  // the header needs 3
 
 std::string_view View(const json::string& text) { return {text.data(), text.size()}; }
 std::string_view View(json::string_view text) { return {text.data(), text.size()}; }
@@ -65,8 +44,8 @@ class Safetensors final : public VariableSource {
     auto source = std::make_shared<Safetensors>();
     const uint64_t length = LoadLittleEndian<uint64_t>(file.bytes.data());
     const std::string_view header =
-        AsStringView(file.bytes.subspan(kLengthBytes, length));
-    source->data_ = file.bytes.subspan(kLengthBytes + length);
+        AsStringView(file.bytes.subspan(kSafetensorsLengthBytes, length));
+    source->data_ = file.bytes.subspan(kSafetensorsLengthBytes + length);
     source->file_ = std::move(file);
     RETURN_IF_ERROR(source->ParseHeader(header));
     RETURN_IF_ERROR(source->CheckLayout());
@@ -103,7 +82,7 @@ class Safetensors final : public VariableSource {
                       error.message());
     }
     for (const auto& [key, value] : root.get_object()) {
-      if (View(key) == "__metadata__") continue;
+      if (View(key) == kSafetensorsMetadata) continue;
       RETURN_IF_ERROR(AddTensor(std::string(View(key)), value));
     }
     // JSON objects keep the order of the text
@@ -118,7 +97,7 @@ class Safetensors final : public VariableSource {
     const json::value* dtype = entry == nullptr ? nullptr : entry->if_contains("dtype");
     if (dtype == nullptr || !dtype->is_string())
       return DataLoss("{}: has no dtype", what);
-    const std::optional<DType> type = FindType(View(dtype->get_string()));
+    const std::optional<DType> type = SafetensorsDType(View(dtype->get_string()));
     if (!type) {
       return Unimplemented("{}: tensors of type {} are not supported", what,
                            View(dtype->get_string()));
@@ -180,10 +159,11 @@ class Safetensors final : public VariableSource {
 }  // namespace
 
 bool LooksLikeSafetensors(Bytes bytes) {
-  if (bytes.size() <= kLengthBytes) return false;
+  if (bytes.size() <= kSafetensorsLengthBytes) return false;
   const uint64_t length = LoadLittleEndian<uint64_t>(bytes.data());
-  return length > 0 && length <= kMaxHeaderBytes &&
-         length <= bytes.size() - kLengthBytes && bytes[kLengthBytes] == '{';
+  return length > 0 && length <= kMaxSafetensorsHeader &&
+         length <= bytes.size() - kSafetensorsLengthBytes &&
+         bytes[kSafetensorsLengthBytes] == '{';
 }
 
 absl::StatusOr<std::shared_ptr<const VariableSource>> OpenSafetensors(FileBytes file) {

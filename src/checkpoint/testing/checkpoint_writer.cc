@@ -9,7 +9,7 @@
 
 #include "base/crc32c.h"
 #include "checkpoint/slices.h"
-#include "tensorflow/checkpoint.pb.h"
+#include "checkpoint/tensorflow_records.h"
 
 namespace oriel::checkpoint {
 namespace {
@@ -79,72 +79,6 @@ std::vector<Slice> SlicesOf(const VariableInfo& info,
   return slices;
 }
 
-void SliceToProto(const Slice& slice, tensorflow::TensorSliceProto* proto) {
-  for (size_t i = 0; i < slice.start.size(); ++i) {
-    auto* extent = proto->add_extent();
-    if (slice.length[i] < 0) continue;
-    extent->set_start(slice.start[i]);
-    extent->set_length(slice.length[i]);
-  }
-}
-
-template <typename T, typename Field>
-void AddAll(Bytes bytes, Field* field) {
-  for (size_t i = 0; i + sizeof(T) <= bytes.size(); i += sizeof(T)) {
-    field->Add(LoadLittleEndian<T>(bytes.data() + i));
-  }
-}
-
-// Values only, in the typed list of the dtype.
-absl::Status FillValues(const Tensor& tensor, tensorflow::TensorProto* proto) {
-  if (tensor.dtype() == DType::kString) {
-    for (const std::string& s : tensor.strings()) proto->add_string_val(s);
-    return absl::OkStatus();
-  }
-  const Bytes bytes = tensor.bytes();
-  switch (tensor.dtype()) {
-    case DType::kFloat32:
-      AddAll<float>(bytes, proto->mutable_float_val());
-      break;
-    case DType::kFloat64:
-      AddAll<double>(bytes, proto->mutable_double_val());
-      break;
-    case DType::kInt32:
-      AddAll<int32_t>(bytes, proto->mutable_int_val());
-      break;
-    case DType::kUInt8:
-      AddAll<uint8_t>(bytes, proto->mutable_int_val());
-      break;
-    case DType::kInt16:
-      AddAll<int16_t>(bytes, proto->mutable_int_val());
-      break;
-    case DType::kInt8:
-      AddAll<int8_t>(bytes, proto->mutable_int_val());
-      break;
-    case DType::kUInt16:
-      AddAll<uint16_t>(bytes, proto->mutable_int_val());
-      break;
-    case DType::kInt64:
-      AddAll<int64_t>(bytes, proto->mutable_int64_val());
-      break;
-    case DType::kBool:
-      AddAll<bool>(bytes, proto->mutable_bool_val());
-      break;
-    case DType::kFloat16:
-      AddAll<uint16_t>(bytes, proto->mutable_half_val());
-      break;
-    case DType::kComplex64:
-      AddAll<float>(bytes, proto->mutable_scomplex_val());
-      break;
-    case DType::kComplex128:
-      AddAll<double>(bytes, proto->mutable_dcomplex_val());
-      break;
-    default:
-      return InvalidArgument("V1 checkpoints hold no {}", DTypeName(tensor.dtype()));
-  }
-  return absl::OkStatus();
-}
-
 struct Piece {
   std::string name;
   Slice slice;
@@ -188,33 +122,6 @@ absl::Status WriteV1File(const fs::path& path, const VariableSource& variables,
     RETURN_IF_ERROR(table.Add(key, record.SerializeAsString()));
   }
   return table.Finish();
-}
-
-// The bytes of a tensor in a data file, and their CRC. A string tensor is the
-// lengths as varints, their CRC, then the texts; its CRC takes the lengths as
-// uint32.
-std::pair<std::string, uint32_t> DataOf(const Tensor& tensor) {
-  if (tensor.dtype() != DType::kString) {
-    return {std::string(AsStringView(tensor.bytes())), Crc32c(tensor.bytes())};
-  }
-  std::string data;
-  uint32_t crc = 0;
-  for (const std::string& s : tensor.strings()) {
-    size_t size = s.size();
-    for (; size >= 128; size >>= 7) data += static_cast<char>(size | 128);
-    data += static_cast<char>(size);
-    const uint32_t fixed = static_cast<uint32_t>(s.size());
-    crc = ExtendCrc32c(crc, {reinterpret_cast<const uint8_t*>(&fixed), sizeof(fixed)});
-  }
-  const uint32_t masked = MaskCrc32c(crc);
-  const std::string_view check(reinterpret_cast<const char*>(&masked), sizeof(masked));
-  data += check;
-  crc = ExtendCrc32c(crc, AsBytes(check));
-  for (const std::string& s : tensor.strings()) {
-    data += s;
-    crc = ExtendCrc32c(crc, AsBytes(s));
-  }
-  return {std::move(data), crc};
 }
 
 fs::path ShardPath(const fs::path& base, const char* infix, int shard, int shards) {
@@ -266,7 +173,7 @@ absl::Status WriteTensorFlowV2(const fs::path& prefix, const VariableSource& var
     entry.mutable_shape();
     for (const Slice& slice : slices) {
       const Tensor part = ExtractSlice(whole, slice);
-      const auto [data, crc] = DataOf(part);
+      const StoredTensor stored = ToStored(part);
       tensorflow::BundleEntryProto one = entry;
       one.clear_slices();
       one.mutable_shape()->clear_dim();
@@ -275,11 +182,11 @@ absl::Status WriteTensorFlowV2(const fs::path& prefix, const VariableSource& var
       }
       one.set_shard_id(shard);
       one.set_offset(files[shard].tellp());
-      one.set_size(static_cast<int64_t>(data.size()));
-      one.set_crc32c(MaskCrc32c(crc));
+      one.set_size(static_cast<int64_t>(stored.bytes.size()));
+      one.set_crc32c(MaskCrc32c(stored.crc));
       index[cut ? SliceKey(info.name, slice) : info.name] = one.SerializeAsString();
       if (cut) SliceToProto(slice, entry.add_slices());
-      files[shard] << data;
+      files[shard] << AsStringView(stored.bytes);
     }
     if (cut) index[info.name] = entry.SerializeAsString();
   }

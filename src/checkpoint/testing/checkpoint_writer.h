@@ -1,6 +1,7 @@
 // Test support: writes TensorFlow checkpoints, V1 and V2, byte for byte as
-// TensorFlow 2.21 writes them (leveldb's TableBuilder makes the tables, so that
-// readers are tested against another implementation of the format).
+// TensorFlow 2.21 writes them, with what save.h has no need of: shards, partitions,
+// snappy (leveldb's TableBuilder makes the tables, so that readers and save.h's writers
+// are tested against another implementation of the format).
 #pragma once
 
 #include <filesystem>

@@ -58,8 +58,8 @@ absl::StatusOr<std::string> MakeHeader(const std::vector<Entry>& order,
   for (const auto& [info, type] : order) {
     json::array shape;
     for (const int64_t d : info->shape.dims()) shape.push_back(d);
-    const uint64_t end = offset + static_cast<uint64_t>(info->shape.elements()) *
-                                      ElementSize(info->dtype);
+    const uint64_t end =
+        offset + static_cast<uint64_t>(info->shape.elements()) * ElementSize(info->dtype);
     header[JsonText(info->name)] = {{"dtype", JsonText(type->name)},
                                     {"shape", std::move(shape)},
                                     {"data_offsets", {offset, end}}};
@@ -68,9 +68,10 @@ absl::StatusOr<std::string> MakeHeader(const std::vector<Entry>& order,
   std::string text = json::serialize(header);
   text.resize(RoundUp(text.size(), kAlignment), ' ');
   if (text.size() > kMaxSafetensorsHeader) {
-    return ResourceExhausted("the names of {} tensors make a header of {} bytes, "
-                             "safetensors files have at most {}",
-                             order.size(), text.size(), kMaxSafetensorsHeader);
+    return ResourceExhausted(
+        "the names of {} tensors make a header of {} bytes, "
+        "safetensors files have at most {}",
+        order.size(), text.size(), kMaxSafetensorsHeader);
   }
   const uint64_t length = text.size();
   return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + text;

@@ -61,7 +61,8 @@ TEST(Save, TablesAsLevelDbWritesThem) {
   std::vector<VariableInfo> list;
   for (int i = 0; i < 3000; ++i) {
     const int64_t rows = i % 500 == 0 ? 150'000 : i % 90 == 0 ? 60'000 : i % 7;
-    list.push_back({fmt::format("\U0010FFFF/scope_{:05}/layer/beta", i * i), DType::kFloat32,
+    list.push_back({fmt::format("\U0010FFFF/scope_{:05}/layer/beta", i * i),
+                    DType::kFloat32,
                     {rows}});
   }
   std::sort(list.begin(), list.end(),
@@ -92,8 +93,9 @@ TEST(Save, SafetensorsMetadata) {
   const fs::path path = directory.path() / "m.safetensors";
   const auto source = GoldenVariables({{"a\"b/weights", DType::kFloat32, {2}}});
   ASSERT_OK(SaveSafetensors(path, *source, {.metadata = {{"format", "pt"}}}));
-  EXPECT_THAT(Load(path), HasSubstr(R"({"__metadata__":{"format":"pt"},"a\"b/weights":)"
-                                    R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"));
+  EXPECT_THAT(Load(path),
+              HasSubstr(R"({"__metadata__":{"format":"pt"},"a\"b/weights":)"
+                        R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"));
   ASSERT_OK_AND_ASSIGN(const auto again, Open(path));
   EXPECT_EQ(ReadAll(*again).value(), ReadAll(*source).value());
 }

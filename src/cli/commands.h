@@ -8,6 +8,7 @@ namespace oriel::cli {
 Action SetupBench(CLI::App& command);
 Action SetupCalibrate(CLI::App& command);
 Action SetupClassify(CLI::App& command);
+Action SetupConvertCheckpoint(CLI::App& command);
 Action SetupDiff(CLI::App& command);
 Action SetupExport(CLI::App& command);
 Action SetupExportInferenceGraph(CLI::App& command);

@@ -19,6 +19,8 @@ constexpr std::array kCommands = {
     Command{"bench", "Measure how fast a network runs here", SetupBench, true},
     Command{"calibrate", "Find out how to run a model in int8", SetupCalibrate, true},
     Command{"classify", "Tell what is on images", SetupClassify, true},
+    Command{"convert-checkpoint", "Write a checkpoint in another format, by other names",
+            SetupConvertCheckpoint, true},
     Command{"diff", "Compare two graphs, as they are written and by what they compute",
             SetupDiff, true, 2},
     Command{"export", "Make a model directory from a checkpoint", SetupExport, true},

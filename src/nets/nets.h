@@ -76,14 +76,12 @@ absl::StatusOr<Network> BuildNetwork(std::string_view name,
 // A checkpoint under the names and in the layouts of the network's variables
 // (HWIO kernels, [in,out] matrices). TensorFlow's own names pass through, for
 // EfficientNet-Lite with its averaged weights (".../ExponentialMovingAverage")
-// where the checkpoint has them. PyTorch's are translated on reading:
-// - inception_resnet_v2: timm and Cadene's pretrained-models. Their batch norm has a
-//   gamma, slim's has none: weights and moving mean are multiplied by it, which
-//   gives the same function.
-// - efficientnet_lite*: efficientnet_lite_pytorch ("_conv_stem.weight") and timm
-//   ("conv_stem.weight").
+// where the checkpoint has them. The other namings of layer_names.h are translated on
+// reading, as name_maps.h says:
+// - inception_resnet_v2: Keras's and Keras 3's, timm's and Cadene's pretrained-models';
+// - efficientnet_lite*: efficientnet_lite_pytorch's and timm's.
 // kNotFound names the tensor that the checkpoint lacks; variables of the auxiliary
-// head, which PyTorch's ports do not have, are left out.
+// head, which only TensorFlow's checkpoints have, are left out.
 absl::StatusOr<std::shared_ptr<const VariableSource>> AdaptCheckpoint(
     std::string_view network, std::shared_ptr<const VariableSource> checkpoint);
 

@@ -9,7 +9,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 venv=${ORIEL_VENV_DIR:-$root/build/venv-tensorflow}
-packages=(tensorflow-cpu==2.21.0 numpy==2.4.6)
+packages=(tensorflow-cpu==2.21.0 numpy==2.4.6 safetensors==0.8.0)
 stamp="${packages[*]}"
 
 is_complete() {

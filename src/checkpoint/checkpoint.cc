@@ -3,6 +3,8 @@
 #include <vector>
 
 #include "checkpoint/file_bytes.h"
+#include "checkpoint/hdf5.h"
+#include "checkpoint/hdf5_file.h"
 #include "checkpoint/pytorch.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/sstable.h"
@@ -44,6 +46,7 @@ absl::StatusOr<Format> DetectBytes(FileBytes file) {
   if (Table::HasMagic(file.bytes)) return FormatOfTable(std::move(file));
   if (ZipArchive::HasMagic(file.bytes)) return Format::kPyTorchZip;
   if (HasPyTorchLegacyMagic(file.bytes)) return Format::kPyTorchLegacy;
+  if (Hdf5File::HasMagic(file.bytes)) return Format::kHdf5;
   if (LooksLikeSafetensors(file.bytes)) return Format::kSafetensors;
   return Format::kUnknown;
 }
@@ -90,6 +93,10 @@ absl::StatusOr<std::shared_ptr<const VariableSource>> Open(const fs::path& path)
       ASSIGN_OR_RETURN(FileBytes file, MapFile(path));
       return OpenSafetensors(std::move(file));
     }
+    case Format::kHdf5: {
+      ASSIGN_OR_RETURN(FileBytes file, MapFile(path));
+      return OpenHdf5(std::move(file));
+    }
     case Format::kUnknown:
       break;
   }
@@ -97,7 +104,7 @@ absl::StatusOr<std::shared_ptr<const VariableSource>> Open(const fs::path& path)
       "{}: is no checkpoint that Oriel reads. Tried: TensorFlow V1 and V2 (a table with "
       "its magic number at the end and a checkpoint's first record), PyTorch (a zip "
       "archive, or a stream that begins with torch.save's magic number), safetensors (a "
-      "header length, then JSON){}",
+      "header length, then JSON), HDF5 (its signature){}",
       path.string(),
       path.filename().string().find(".data-") != std::string::npos
           ? ". For a TensorFlow V2 checkpoint give PREFIX or PREFIX.index, not a data "

@@ -17,6 +17,7 @@ enum class Format {
   kPyTorchZip,
   kPyTorchLegacy,
   kSafetensors,
+  kHdf5,
 };
 
 // The format that `path` is in, judged by bytes alone. `path` is a file, the

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/hdf5_chunks.h"
 #include "checkpoint/hdf5_file.h"
 
 namespace oriel::checkpoint {
@@ -33,37 +34,6 @@ std::string_view ShortName(std::string_view weight, std::string_view layer) {
   return weight;
 }
 
-// Copies a chunk to its place; what lies outside of the shape is padding.
-void PlaceChunk(const Hdf5Dataset& dataset, const Hdf5Dataset::Chunk& chunk,
-                std::string_view bytes, Tensor& to) {
-  const Shape& shape = dataset.shape;
-  const Shape& box = dataset.chunk_shape;
-  const int rank = shape.rank();
-  const size_t element = dataset.type.size;
-  if (rank == 0) {
-    std::copy_n(bytes.data(), element, to.mutable_bytes().data());
-    return;
-  }
-  const int64_t row = std::min(box.dim(-1), shape.dim(-1) - chunk.start[rank - 1]);
-  std::vector<int64_t> at(rank - 1, 0);
-  while (true) {
-    int64_t from = 0, into = 0;
-    for (int d = 0; d < rank; ++d) {
-      const int64_t i = d < rank - 1 ? at[d] : 0;
-      from = from * box.dim(d) + i;
-      into = into * shape.dim(d) + chunk.start[d] + i;
-    }
-    std::copy_n(bytes.data() + from * element, row * element,
-                to.mutable_bytes().data() + into * element);
-    int d = rank - 2;
-    for (; d >= 0; --d) {
-      if (++at[d] < std::min(box.dim(d), shape.dim(d) - chunk.start[d])) break;
-      at[d] = 0;
-    }
-    if (d < 0) return;
-  }
-}
-
 class Hdf5Variables final : public VariableSource {
  public:
   const std::vector<VariableInfo>& variables() const override { return infos_; }
@@ -82,12 +52,7 @@ class Hdf5Variables final : public VariableSource {
     if (dataset.layout == Hdf5Dataset::Layout::kBytes) {
       return TensorOver(dtype, dataset.shape, dataset.bytes, file_.owner, what);
     }
-    Tensor tensor(dtype, dataset.shape);
-    for (const Hdf5Dataset::Chunk& chunk : dataset.chunks) {
-      ASSIGN_OR_RETURN(const std::string bytes, DecodeChunk(dataset, chunk, what));
-      PlaceChunk(dataset, chunk, bytes, tensor);
-    }
-    return tensor;
+    return ReadHdf5Chunks(dataset, dtype, what);
   }
 
  private:

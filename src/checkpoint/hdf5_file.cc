@@ -1,7 +1,5 @@
 #include "checkpoint/hdf5_file.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -502,10 +500,14 @@ absl::StatusOr<std::vector<std::string>> Hdf5File::ReadTexts(
       texts.push_back(until_zero(element));
       continue;
     }
+    const uint32_t length = LoadLittleEndian<uint32_t>(element.data());
+    if (length == 0) {  // is in no heap
+      texts.emplace_back();
+      continue;
+    }
     ASSIGN_OR_RETURN(const Bytes text,
                      ReadHeapText(LoadLittleEndian<uint64_t>(&element[4]),
                                   LoadLittleEndian<uint32_t>(&element[12]), what));
-    const uint32_t length = LoadLittleEndian<uint32_t>(element.data());
     if (length > text.size()) {
       return DataLoss("{}: a text has {} bytes of {}", what, text.size(), length);
     }
@@ -545,61 +547,6 @@ absl::StatusOr<Bytes> Hdf5File::ReadHeapText(uint64_t address, uint32_t number,
   }
   budget_ -= found->second.size();
   return found->second;
-}
-
-namespace {
-
-// Bytes of equal places of all elements lie together: undone.
-std::string Unshuffle(const std::string& shuffled, size_t element) {
-  std::string bytes(shuffled.size(), '\0');
-  const size_t count = shuffled.size() / element;
-  for (size_t b = 0; b < element; ++b) {
-    for (size_t i = 0; i < count; ++i) bytes[i * element + b] = shuffled[b * count + i];
-  }
-  // what is no whole element is not shuffled
-  std::copy(shuffled.begin() + count * element, shuffled.end(),
-            bytes.begin() + count * element);
-  return bytes;
-}
-
-absl::StatusOr<std::string> Inflate(Bytes bytes, size_t size, std::string_view what) {
-  std::string inflated(size, '\0');
-  uLongf length = size;
-  uLong taken = bytes.size();
-  const int result = ::uncompress2(reinterpret_cast<Bytef*>(inflated.data()), &length,
-                                   bytes.data(), &taken);
-  if (result != Z_OK || length != size) {
-    return DataLoss("{}: a chunk does not unpack to its {} bytes", what, size);
-  }
-  return inflated;
-}
-
-}  // namespace
-
-absl::StatusOr<std::string> DecodeChunk(const Hdf5Dataset& dataset,
-                                        const Hdf5Dataset::Chunk& chunk,
-                                        std::string_view what) {
-  const size_t size = dataset.chunk_shape.elements() * dataset.type.size;
-  std::string bytes;
-  bool inflated = false;
-  for (size_t i = dataset.filters.size(); i-- > 0;) {
-    if (chunk.filter_mask >> i & 1) continue;
-    if (dataset.filters[i] == Hdf5Dataset::Filter::kGzip) {
-      if (inflated) return Unimplemented("{}: is packed twice", what);
-      // gzip comes after shuffle, so that nothing was undone yet
-      if (!bytes.empty()) return Unimplemented("{}: is shuffled after packing", what);
-      ASSIGN_OR_RETURN(bytes, Inflate(chunk.bytes, size, what));
-      inflated = true;
-    } else {
-      if (bytes.empty()) bytes = AsStringView(chunk.bytes);
-      bytes = Unshuffle(bytes, dataset.type.size);
-    }
-  }
-  if (bytes.empty()) bytes = AsStringView(chunk.bytes);
-  if (bytes.size() != size) {
-    return DataLoss("{}: a chunk has {} bytes, want {}", what, bytes.size(), size);
-  }
-  return bytes;
 }
 
 }  // namespace oriel::checkpoint

@@ -111,9 +111,4 @@ class Hdf5File {
   std::map<uint64_t, HeapIndex> heaps_;
 };
 
-// The elements of a chunk, its filters undone: as many bytes as chunk_shape has.
-absl::StatusOr<std::string> DecodeChunk(const Hdf5Dataset& dataset,
-                                        const Hdf5Dataset::Chunk& chunk,
-                                        std::string_view what);
-
 }  // namespace oriel::checkpoint

@@ -99,7 +99,7 @@ Action SetupExport(CLI::App& command) {
   command.add_option(
       "--checkpoint", flags->checkpoint,
       "Read the weights from here instead: a TensorFlow V1 or V2 checkpoint, "
-      "a PyTorch .pth, safetensors, or an archive with one of them");
+      "a PyTorch .pth, safetensors, Keras .h5, or an archive with one of them");
   command.add_option("--url", flags->url, "Download the weights from here instead");
   command.add_option("--hash", flags->hash,
                      "What that file must hash to: md5:HEX, sha256:HEX or sha384:HEX, or "

@@ -96,7 +96,8 @@ absl::StatusOr<int> Inspect(const Flags& flags) {
   const auto found = graph::ReadGraphDefOfEitherEncoding(path);
   if (absl::IsInvalidArgument(found.status())) {
     return InvalidArgument(
-        "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors) nor a "
+        "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors, HDF5) "
+        "nor a "
         "GraphDef, binary or text, nor a TFRecord file",
         path);
   }

@@ -151,6 +151,21 @@ def with_learning_phase(x, version=1):
     return y
 
 
+def norm_by_phase(x):
+    """As Keras writes a batch norm for training and inference at once."""
+    tf.disable_control_flow_v2()
+    phase = tf.placeholder_with_default(False, [], name="keras_learning_phase")
+    x = conv(x)
+    gamma, beta, mean, variance = parameters(4)
+    nothing = tf.constant([], tf.float32)
+    y = tf.cond(phase, lambda: tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=gamma, offset=beta, mean=nothing, variance=nothing, is_training=True)[0],
+        lambda: tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=mean, variance=variance, is_training=False)[0])
+    tf.enable_control_flow_v2()
+    return tf.nn.relu(tf.nn.dropout(y, rate=tf.cast(phase, tf.float32) * 0.5))
+
+
 def two_inputs():
     with tf.Graph().as_default() as graph:
         a = tf.placeholder(tf.float32, [2, 3], name="a")
@@ -335,6 +350,8 @@ def training_cases():
                flags={"placeholder_to_const_names": "phase_train=False,nothing"},
                own_ops={"Switch": 0, "Merge": 0, "RandomUniform": 0, "Mul": 0, "Relu": 1,
                         "Identity": 1}, runs=True)
+    yield Case("norm_by_phase", lambda: graph_def_of(norm_by_phase), feeds=feeds, runs=True,
+               own_ops={"Switch": 0, "FusedBatchNormV3": 0, "BiasAdd": 1})
     yield Case("learning_phase_v2",
                lambda: graph_def_of(lambda x: with_learning_phase(x, version=2)),
                feeds={**feeds, "my/phase_train": np.bool_(False)}, original_breaks=True,

@@ -25,12 +25,6 @@ absl::StatusOr<int> RewritePlaceholders(tensorflow::GraphDef& graph,
 absl::StatusOr<int> FoldBranches(tensorflow::GraphDef& graph,
                                  const OptimizeOptions& options);
 
-// Dropout as TensorFlow 1 and 2 spell it (x scaled by 1 / keep, times or selected by a
-// comparison of RandomUniform with constants) becomes an Identity of x: what it gives on
-// average, and what inference means by it.
-absl::StatusOr<int> RemoveDropout(tensorflow::GraphDef& graph,
-                                  const OptimizeOptions& options);
-
 // Control inputs from nodes that, with all that they need, only compute (IsPure) leave:
 // waiting for them changes nothing. A NoOp that waits for one node is left out of the
 // chain. Those from parts of control flow, variables and checks stay.
@@ -53,6 +47,12 @@ absl::StatusOr<int> FoldConstants(tensorflow::GraphDef& graph,
                                   const OptimizeOptions& options);
 absl::StatusOr<int> FoldRemainingConstants(tensorflow::GraphDef& graph,
                                            const OptimizeOptions& options);
+
+// Dropout as TensorFlow 1 and 2 spell it (x scaled by 1 / keep, times or selected by a
+// comparison of RandomUniform with constants) becomes an Identity of x: what it gives on
+// average, and what inference means by it.
+absl::StatusOr<int> RemoveDropout(tensorflow::GraphDef& graph,
+                                  const OptimizeOptions& options);
 
 // y = x * scale + offset by channel, scale and offset constant, becomes part of the
 // Conv2D or DepthwiseConv2dNative that makes x (a constant bias may stand between),

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <map>
 
 #include "graph/graph_index.h"
 #include "graph/graph_util.h"
@@ -118,29 +119,48 @@ class Matcher {
 
 }  // namespace
 
+namespace {
+
+// The root under its own name, for who waits for it or fetches it.
+void MakeIdentity(const std::string& input, NodeDef& root) {
+  NodeDef identity;
+  identity.set_name(root.name());
+  identity.set_op("Identity");
+  identity.set_device(root.device());
+  identity.add_input(input);
+  for (const std::string& old : root.input()) {
+    if (ParseInput(old).control) identity.add_input(old);
+  }
+  if (const auto it = root.attr().find("T"); it != root.attr().end()) {
+    (*identity.mutable_attr())["T"] = it->second;
+  }
+  root.Swap(&identity);
+}
+
+}  // namespace
+
 absl::StatusOr<int> RemoveDropout(GraphDef& graph, const OptimizeOptions&) {
   ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
   const Matcher matcher(index);
-  std::vector<std::pair<int, std::string>> found;
-  for (int i = 0; i < index.size(); ++i) {
-    if (const auto kept = matcher.Match(i)) {
-      found.emplace_back(i, FormatInput(index.node(kept->node).name(), kept->output));
+  // What each root is, dropouts behind one another looked through.
+  std::map<int, Source> found;
+  for (const int i : index.topological_order()) {
+    auto kept = matcher.Match(i);
+    if (!kept) continue;
+    const auto before = found.find(kept->node);
+    found[i] = before == found.end() ? *kept : before->second;
+  }
+  for (const auto& [root, source] : found) {
+    const std::string input = FormatInput(index.node(source.node).name(), source.output);
+    for (const auto& use : index.uses(root)) {
+      const bool waits = index.HasControlInputs(root);
+      if (use.control || waits || found.contains(use.node)) continue;
+      graph.mutable_node(use.node)->set_input(use.input, input);
     }
   }
-  for (const auto& [root, input] : found) {
-    NodeDef& node = *graph.mutable_node(root);
-    NodeDef identity;
-    identity.set_name(node.name());
-    identity.set_op("Identity");
-    identity.set_device(node.device());
-    identity.add_input(input);
-    for (const std::string& old : node.input()) {
-      if (ParseInput(old).control) identity.add_input(old);
-    }
-    if (const auto it = node.attr().find("T"); it != node.attr().end()) {
-      (*identity.mutable_attr())["T"] = it->second;
-    }
-    node.Swap(&identity);
+  for (const auto& [root, source] : found) {
+    MakeIdentity(FormatInput(index.node(source.node).name(), source.output),
+                 *graph.mutable_node(root));
   }
   return static_cast<int>(found.size());
 }

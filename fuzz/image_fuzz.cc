@@ -6,6 +6,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using oriel::image::DecodeOptions;
+  using oriel::image::ImageView;
   const oriel::Bytes bytes{data, size};
   DecodeOptions options;
   options.max_pixels = 1 << 20;
@@ -20,6 +21,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto image = oriel::image::Decode(bytes, options);
   if (image.ok() &&
       image->pixels.size() != size_t(image->height) * image->width * image->channels) {
+    std::abort();
+  }
+  // A part is that part of the whole, and fails where the whole does.
+  oriel::image::Window window;
+  const auto part = oriel::image::DecodePart(bytes, options, [&](int height, int width) {
+    window.height = 1 + static_cast<int>(mode % height);
+    window.width = 1 + static_cast<int>(mode / 2 % width);
+    window.top = static_cast<int>(mode / 3 % (height - window.height + 1));
+    window.left = static_cast<int>(mode / 5 % (width - window.width + 1));
+    return window;
+  });
+  if (part.ok() != image.ok()) std::abort();
+  if (part.ok() && part->pixels != Copied(ImageView(*image).Crop(window)).pixels) {
     std::abort();
   }
   switch (oriel::image::SniffFormat(bytes)) {

@@ -50,6 +50,7 @@ struct Flags {
   uint64_t seed = 0;
   bool fast_mode = true;
   bool slim_2016 = false;
+  std::string boxes;
   preprocessing::DistortedBoxOptions box;
   int repeat = 1;
   bool shuffle = false;
@@ -128,6 +129,10 @@ absl::StatusOr<PreprocessOptions> ChooseWork(const Flags& flags) {
   train.one_ordering_when_fast = !flags.slim_2016;
   train.box = flags.box;
   RETURN_IF_ERROR(preprocessing::CheckDistortedBoxOptions(train.box));
+  if (!flags.boxes.empty()) {
+    ASSIGN_OR_RETURN(ObjectBoxes boxes, ReadObjectBoxes(flags.boxes));
+    options.objects = std::make_shared<const ObjectBoxes>(std::move(boxes));
+  }
   return options;
 }
 
@@ -360,11 +365,15 @@ void AddTrainOptions(CLI::App& command, Flags& flags) {
       ->check(CLI::Range(1, 100000));
   command.add_flag("--shuffle", flags.shuffle,
                    "Each pass in another random order of the images");
+  command.add_option(
+      "--boxes", flags.boxes,
+      "Where objects are: lines NAME,xmin,ymin,xmax,ymax, as slim has them "
+      "for ImageNet");
   const auto add = [&](const char* name, float& value, const char* what) {
     command.add_option(name, value, what)->capture_default_str();
   };
   add("--min-object-covered", flags.box.min_object_covered,
-      "Share of the image that a random part has at least");
+      "Share of an object, or else of the image, that a random part has at least");
   add("--min-aspect-ratio", flags.box.min_aspect_ratio,
       "Of a random part: width / height");
   add("--max-aspect-ratio", flags.box.max_aspect_ratio, "");

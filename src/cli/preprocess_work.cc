@@ -11,6 +11,16 @@ namespace {
 
 using preprocessing::Augmentation;
 
+std::span<const preprocessing::RelativeBox> ObjectsOf(const DatasetImage& image,
+                                                      const PreprocessOptions& options) {
+  if (options.objects == nullptr) return {};
+  const size_t slash = image.relative.rfind('/');
+  const auto found = options.objects->find(
+      slash == std::string::npos ? image.relative : image.relative.substr(slash + 1));
+  if (found == options.objects->end()) return {};
+  return found->second;
+}
+
 absl::StatusOr<std::optional<Augmentation>> Run(const DatasetImage& image, size_t number,
                                                 int repeat,
                                                 const PreprocessOptions& options,
@@ -20,8 +30,8 @@ absl::StatusOr<std::optional<Augmentation>> Run(const DatasetImage& image, size_
   decode.honor_exif = options.honor_exif;
   if (options.train) {
     RandomStream random(options.seed, static_cast<uint64_t>(repeat) << 32 | number);
-    return preprocessing::DecodeForTrain(AsBytes(bytes), decode, {}, *options.train,
-                                         random, dst);
+    return preprocessing::DecodeForTrain(
+        AsBytes(bytes), decode, ObjectsOf(image, options), *options.train, random, dst);
   }
   RETURN_IF_ERROR(
       preprocessing::DecodeForEval(AsBytes(bytes), decode, options.eval, dst));

@@ -1,12 +1,14 @@
 // What `oriel preprocess` does to one image.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "base/status.h"
 #include "cli/dataset_images.h"
+#include "cli/object_boxes.h"
 #include "preprocessing/preprocess.h"
 #include "preprocessing/train.h"
 
@@ -16,6 +18,8 @@ struct PreprocessOptions {
   preprocessing::EvalOptions eval;  // preset and size, for training too
   // As slim's preprocess_for_train: `train`'s size is eval's.
   std::optional<preprocessing::TrainOptions> train;
+  // Of some of the images; those without are looked at as a whole.
+  std::shared_ptr<const ObjectBoxes> objects;
   uint64_t seed = 0;
   bool honor_exif = false;
 };

@@ -131,7 +131,18 @@ class Preprocess(harness.TestCase):
 
     def test_boxes_are_tensorflows(self):
         """The boxes of a seed are those of TensorFlow's op with seed and seed2."""
-        made, drawn = self.augment("--seed", 77)
+        self.check_boxes(np.zeros((1, 0, 4), np.float32))
+
+    def test_boxes_around_objects(self):
+        boxes = np.array([[[0.1, 0.2, 0.3, 0.5], [0.6, 0.7, 0.75, 0.8]]], np.float32)
+        file = self.directory / "boxes.csv"
+        file.write_text("".join(f"{image.name},{x0},{y0},{x1},{y1}\n"
+                                for image in self.small.iterdir()
+                                for y0, x0, y1, x1 in boxes[0]))
+        self.check_boxes(boxes, "--boxes", file, covered=0.6)
+
+    def check_boxes(self, boxes, *arguments, covered=0.1):
+        made, drawn = self.augment("--seed", 77, "--min-object-covered", covered, *arguments)
         with tf.Graph().as_default(), tf.Session() as session:
             size = tf.placeholder(tf.int32, [3])
             for draw in drawn[1:12]:  # seed2 0 alone is fine, too, but for the first image
@@ -139,8 +150,8 @@ class Preprocess(harness.TestCase):
                     self.steps.image,
                     {self.steps.bytes: pathlib.Path(draw["file"]).read_bytes()})
                 begin, extent, _ = tf.raw_ops.SampleDistortedBoundingBoxV2(
-                    image_size=size, bounding_boxes=np.zeros((1, 0, 4), np.float32),
-                    min_object_covered=0.1, aspect_ratio_range=[0.75, 1.33],
+                    image_size=size, bounding_boxes=boxes, min_object_covered=covered,
+                    aspect_ratio_range=[0.75, 1.33],
                     area_range=[0.05, 1.0], max_attempts=100, seed=77, seed2=draw["number"],
                     use_image_if_no_bounding_boxes=True)
                 begin, extent = session.run([begin, extent], {size: image.shape})

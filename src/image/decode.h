@@ -65,8 +65,9 @@ absl::StatusOr<Image> Decode(Bytes bytes, const DecodeOptions& options);
 using ChoosePart = std::function<absl::StatusOr<Window>(int height, int width)>;
 
 // The part of the image that `choose` names once the size is known: the same pixels as
-// that part of what Decode gives, and the same errors. A JPEG's other pixels are read but
-// not computed; other formats, and images that EXIF turns, are decoded whole.
+// that part of what Decode gives, and the same errors. The other pixels of a baseline
+// JPEG are not computed; progressive ones, other formats, and images that EXIF turns, are
+// decoded whole.
 absl::StatusOr<Image> DecodePart(Bytes bytes, const DecodeOptions& options,
                                  const ChoosePart& choose);
 

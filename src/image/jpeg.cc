@@ -231,8 +231,7 @@ absl::StatusOr<Image> ReadWhole(Decompressor& decompressor, int channels) {
 // none, so all that matters is that the scan ends with the end of the image. Its codes
 // need not be read for that: in them no 0xff stands before anything but 0 and the
 // restart markers.
-bool EndsInOrder(jpeg_decompress_struct& cinfo) {
-  if (jpeg_has_multiple_scans(&cinfo)) return true;  // all of them were read first
+bool EndsInOrder(const jpeg_decompress_struct& cinfo) {
   if (cinfo.arith_code) return false;
   const JOCTET* at = cinfo.src->next_input_byte;
   const JOCTET* const end = at + cinfo.src->bytes_in_buffer;
@@ -307,9 +306,11 @@ absl::StatusOr<Image> DecodeJpegPart(Bytes bytes, const DecodeOptions& options,
   const int width = static_cast<int>(decompressor.cinfo().image_width);
   ASSIGN_OR_RETURN(const Window part, ChosenPart(choose, height, width));
   if (part == Window{0, 0, height, width}) return ReadWhole(decompressor, channels);
-  // What is made up for missing data, and what is upsampled together with the
-  // conversion of colours, is the whole image's.
-  if (options.try_recover_truncated || !options.fancy_upscaling) {
+  // What is made up for missing data, what is smoothed over blocks because later scans of
+  // a progressive file are missing, and what is upsampled together with the conversion of
+  // colours depends on more than the part.
+  if (options.try_recover_truncated || !options.fancy_upscaling ||
+      jpeg_has_multiple_scans(&decompressor.cinfo())) {
     ASSIGN_OR_RETURN(const Image whole, ReadWhole(decompressor, channels));
     return Copied(ImageView(whole).Crop(part));
   }

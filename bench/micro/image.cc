@@ -8,9 +8,12 @@
 
 #include "base/bytes.h"
 #include "base/files.h"
+#include "base/philox.h"
+#include "image/color.h"
 #include "image/decode.h"
 #include "image/resize.h"
 #include "preprocessing/preprocess.h"
+#include "preprocessing/train.h"
 
 namespace oriel {
 namespace {
@@ -77,6 +80,46 @@ void DecodeAndPreprocess(benchmark::State& state) {
   }
 }
 BENCHMARK(DecodeAndPreprocess)->Unit(benchmark::kMillisecond);
+
+// A random part, decoded and augmented; another one each time.
+void DecodeAndAugment(benchmark::State& state, bool fast_mode) {
+  constexpr int kSize = 299;
+  const std::string bytes = ReadPhoto(state, "china.jpg");
+  std::vector<float> pixels(size_t{kSize} * kSize * 3);
+  const preprocessing::TrainOptions options = {
+      .height = kSize, .width = kSize, .fast_mode = fast_mode};
+  uint64_t stream = 0;
+  for (auto _ : state) {
+    RandomStream random(1, stream++);
+    const auto drawn =
+        preprocessing::DecodeForTrain(AsBytes(bytes), {}, {}, options, random, pixels);
+    if (!drawn.ok()) {
+      state.SkipWithError("DecodeForTrain");
+      break;
+    }
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK_CAPTURE(DecodeAndAugment, fast_mode, true)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(DecodeAndAugment, slow_mode, false)->Unit(benchmark::kMillisecond);
+
+// 299x299 pixels.
+void AdjustColor(benchmark::State& state, image::ColorStep step) {
+  std::vector<float> pixels(size_t{299} * 299 * 3);
+  for (size_t i = 0; i < pixels.size(); ++i) {
+    pixels[i] = static_cast<float>(i * 37 % 256) / 255;
+  }
+  for (auto _ : state) {
+    image::AdjustColor(pixels, step);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK_CAPTURE(AdjustColor, saturation, {image::ColorStep::Kind::kSaturation, 1.0f})
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(AdjustColor, hue, {image::ColorStep::Kind::kHue, 0.0f})
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(AdjustColor, contrast, {image::ColorStep::Kind::kContrast, 1.0f})
+    ->Unit(benchmark::kMicrosecond);
 
 // The whole photo to 299x299, from floats.
 void Resize(benchmark::State& state, image::ResizeMethod method) {

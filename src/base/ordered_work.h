@@ -35,11 +35,11 @@ class OrderedWork {
 
  private:
   OrderedWork(size_t count, size_t ahead, const Work& work)
-      : count_(count), work_(work), slots_(ahead) {}
+      : count_(count), ahead_(ahead), work_(work), slots_(ahead) {}
 
   absl::Status RunAll(int threads, const Take& take) {
     std::vector<std::thread> workers;
-    const int most = static_cast<int>(std::min(count_, slots_.size()));
+    const int most = static_cast<int>(std::min(count_, ahead_));
     StartThreads(
         workers, 0, std::clamp(threads, 1, std::max(most, 1)), [this](int) { Loop(); },
         [this] { Stop(); });
@@ -64,7 +64,7 @@ class OrderedWork {
   // The next piece; nullopt at the end.
   std::optional<size_t> Claim() {
     const MutexLock lock(mutex_);
-    while (!stopping_ && next_ < count_ && next_ >= taken_ + slots_.size()) {
+    while (!stopping_ && next_ < count_ && next_ >= taken_ + ahead_) {
       room_.Wait(mutex_);
     }
     if (stopping_ || next_ >= count_) return std::nullopt;
@@ -75,7 +75,7 @@ class OrderedWork {
     while (const auto i = Claim()) {
       T result = work_(*i);
       const MutexLock lock(mutex_);
-      slots_[*i % slots_.size()].emplace(std::move(result));
+      slots_[*i % ahead_].emplace(std::move(result));
       done_.NotifyOne();
     }
   }
@@ -86,7 +86,7 @@ class OrderedWork {
     std::optional<T> result;
     {
       const MutexLock lock(mutex_);
-      std::optional<T>& slot = slots_[i % slots_.size()];
+      std::optional<T>& slot = slots_[i % ahead_];
       while (!slot) {
         if (Interrupted()) return std::nullopt;
         done_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kInterruptPoll);
@@ -101,11 +101,12 @@ class OrderedWork {
   }
 
   const size_t count_;
+  const size_t ahead_;
   const Work& work_;
   Mutex mutex_;
   CondVar room_;  // a slot became free
   CondVar done_;  // a result is there
-  // Result i is in slot i modulo their number.
+  // Result i is in slot i modulo `ahead`.
   std::vector<std::optional<T>> slots_ ABSL_GUARDED_BY(mutex_);
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -55,6 +55,8 @@ class Hdf5Variables final : public VariableSource {
     return ReadHdf5Chunks(dataset, dtype, what);
   }
 
+  const std::vector<std::vector<std::string>>& layers() const { return layers_; }
+
  private:
   friend class Opening;
   struct Entry {
@@ -63,6 +65,7 @@ class Hdf5Variables final : public VariableSource {
   };
   FileBytes file_;
   bool keras_ = false;
+  std::vector<std::vector<std::string>> layers_;
   std::map<std::string, Entry, std::less<>> datasets_;
   std::vector<VariableInfo> infos_;
 };
@@ -139,15 +142,19 @@ class Opening {
     for (const std::string& layer : layers) {
       ASSIGN_OR_RETURN(const Hdf5File::Object* const group, Follow(weights, layer, ""));
       ASSIGN_OR_RETURN(const auto names, ReadNames(*group, "weight_names", "/" + layer));
+      std::vector<std::string> listed;
       for (const std::string& name : names) {
-        RETURN_IF_ERROR(AddWeight(*group, layer, name));
+        listed.push_back(fmt::format("{}/{}", layer, ShortName(name, layer)));
+        RETURN_IF_ERROR(AddWeight(*group, layer, name, listed.back()));
       }
+      if (!listed.empty()) source_->layers_.push_back(std::move(listed));
     }
     return absl::OkStatus();
   }
 
+  // `name` is the dataset's path in the layer's group, `to` the variable's name.
   absl::Status AddWeight(const Hdf5File::Object& group, const std::string& layer,
-                         std::string_view name) {
+                         std::string_view name, const std::string& to) {
     const Hdf5File::Object* object = &group;
     std::string path = "/" + layer;
     int depth = 0;
@@ -158,7 +165,7 @@ class Opening {
       path += fmt::format("/{}", part);
       rest.remove_prefix(std::min(part.size() + 1, rest.size()));
     }
-    return AddDataset(*object, fmt::format("{}/{}", layer, ShortName(name, layer)), path);
+    return AddDataset(*object, to, path);
   }
 
   absl::Status AddAll(const Hdf5File::Object& group, const std::string& path, int depth) {
@@ -226,6 +233,11 @@ class Opening {
 absl::StatusOr<std::shared_ptr<const VariableSource>> OpenHdf5(FileBytes file) {
   ASSIGN_OR_RETURN(Hdf5File hdf5, Hdf5File::Open(std::move(file)));
   return Opening(hdf5).Open();
+}
+
+std::vector<std::vector<std::string>> KerasLayers(const VariableSource& source) {
+  const auto* const hdf5 = dynamic_cast<const Hdf5Variables*>(&source);
+  return hdf5 == nullptr ? std::vector<std::vector<std::string>>() : hdf5->layers();
 }
 
 }  // namespace oriel::checkpoint

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "checkpoint/file_bytes.h"
@@ -20,5 +22,10 @@ namespace oriel::checkpoint {
 // Oriel has no tensors of. Only libver='latest' files have checksums: they are not
 // compared.
 absl::StatusOr<std::shared_ptr<const VariableSource>> OpenHdf5(FileBytes file);
+
+// The names of the variables of each layer that has any, in the order of layer_names and
+// weight_names, by which Keras itself loads such a file. Empty for other sources than
+// OpenHdf5's of files with those lists.
+std::vector<std::vector<std::string>> KerasLayers(const VariableSource& source);
 
 }  // namespace oriel::checkpoint

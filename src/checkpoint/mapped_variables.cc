@@ -96,7 +96,7 @@ Tensor Sliced(const Tensor& src, int axis, int64_t start, const Shape& shape) {
   return dst;
 }
 
-Tensor Padded(const Tensor& src, const MapEntry::Pad& pad, const Shape& shape) {
+Tensor Padded(const Tensor& src, const MapPad& pad, const Shape& shape) {
   Tensor dst(DType::kFloat32, shape);
   const Around from(src.shape(), pad.axis), to(shape, pad.axis);
   const auto in = src.data<float>();
@@ -189,7 +189,7 @@ class MappedVariables final : public VariableSource {
   }
 
   // Elements that a slice leaves of a dimension; negative when it does not fit.
-  static int64_t SliceSize(const Shape& shape, const MapEntry::Slice& slice) {
+  static int64_t SliceSize(const Shape& shape, const MapSlice& slice) {
     const int64_t size = shape.dim(slice.axis);
     const int64_t stop = slice.stop > 0 ? slice.stop : size + slice.stop;
     return stop > size ? -1 : stop - slice.start;

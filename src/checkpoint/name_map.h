@@ -16,52 +16,51 @@
 
 namespace oriel::checkpoint {
 
+// Elements [start, stop) of a dimension; stop < 0 counts from its end, 0 is its end.
+struct MapSlice {
+  int axis = 0;
+  int64_t start = 0;
+  int64_t stop = 0;
+  bool operator==(const MapSlice&) const = default;
+};
+
+// Multiplies by a vector of the old checkpoint, along a dimension of the new variable.
+struct MapScale {
+  std::string by;
+  int axis = 0;
+  bool operator==(const MapScale&) const = default;
+};
+
+// Adds elements of one value at the ends of a dimension.
+struct MapPad {
+  int axis = 0;
+  int64_t before = 0;
+  int64_t after = 0;
+  double value = 0;
+  bool operator==(const MapPad&) const = default;
+};
+
+// A variable of one value, in the shape of a variable of the old checkpoint or, when
+// that is "", in one of its own.
+struct MapFill {
+  double value = 0;
+  std::string shape_of;
+  Shape shape;
+  DType dtype = DType::kFloat32;
+  bool operator==(const MapFill&) const = default;
+};
+
 // One variable of the new checkpoint, and what it is made of: in this order, `from`
 // with its dimensions in the order `axes`, a slice of that, scaled, padded.
 struct MapEntry {
   std::string to;
   std::string from;  // "": made of nothing, see `fill`
-
   // Dimension d of the new variable is dimension axes[d] of the old one; empty: as is.
   std::vector<int> axes;
-
-  // Elements [start, stop) of a dimension; stop < 0 counts from its end, 0 is its end.
-  struct Slice {
-    int axis = 0;
-    int64_t start = 0;
-    int64_t stop = 0;
-    bool operator==(const Slice&) const = default;
-  };
-  std::optional<Slice> slice;
-
-  // Multiplies by a vector of the old checkpoint, along a dimension of the new variable.
-  struct Scale {
-    std::string by;
-    int axis = 0;
-    bool operator==(const Scale&) const = default;
-  };
-  std::optional<Scale> scale;
-
-  // Adds elements of one value at the ends of a dimension.
-  struct Pad {
-    int axis = 0;
-    int64_t before = 0;
-    int64_t after = 0;
-    double value = 0;
-    bool operator==(const Pad&) const = default;
-  };
-  std::optional<Pad> pad;
-
-  // Without `from`: a variable of one value, in the shape of a variable of the old
-  // checkpoint or in one of its own.
-  struct Fill {
-    double value = 0;
-    std::string shape_of;
-    Shape shape;
-    DType dtype = DType::kFloat32;
-    bool operator==(const Fill&) const = default;
-  };
-  std::optional<Fill> fill;
+  std::optional<MapSlice> slice;
+  std::optional<MapScale> scale;
+  std::optional<MapPad> pad;
+  std::optional<MapFill> fill;  // without `from`
 
   bool operator==(const MapEntry&) const = default;
 };

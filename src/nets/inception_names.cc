@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/utf8.h"
+#include "checkpoint/hdf5.h"
 #include "nets/names.h"
 #include "nets/nets.h"
 
@@ -240,6 +241,54 @@ std::vector<size_t> KerasOrder(const std::vector<SlimLayer>& layers) {
   return order;
 }
 
+// An .h5 file by the order of its layers, as Keras loads it: whatever they are called.
+absl::Status AddKerasNamesByPlace(const std::vector<SlimLayer>& layers,
+                                  const std::vector<std::vector<std::string>>& weights,
+                                  const VariableSource& checkpoint, NamedLayers& to) {
+  // Batch norms have vectors alone.
+  std::vector<const std::vector<std::string>*> kernels, norms;
+  for (const std::vector<std::string>& names : weights) {
+    const bool vector = checkpoint.Find(names[0])->shape.rank() == 1;
+    (vector ? norms : kernels).push_back(&names);
+  }
+  const size_t norm_count =
+      std::count_if(layers.begin(), layers.end(), [](const auto& l) { return !l.bias; });
+  if (kernels.size() != layers.size() || norms.size() != norm_count) {
+    return NotFound(
+        "the checkpoint ({}) has {} layers with kernels and {} batch norms, "
+        "Inception-ResNet-v2 has {} and {}",
+        checkpoint.format(), kernels.size(), norms.size(), layers.size(), norm_count);
+  }
+  to.layers.resize(layers.size());
+  size_t next_kernel = 0, next_norm = 0;
+  for (const size_t i : KerasOrder(layers)) {
+    const std::vector<std::string>& kernel = *kernels[next_kernel++];
+    if (kernel.size() != (layers[i].bias ? 2 : 1)) {
+      return NotFound("'{}' of the checkpoint has {} variables, where '{}' should be",
+                      kernel[0], kernel.size(), Joined(layers[i]));
+    }
+    LayerNames& names = to.layers[i];
+    names.kernel = kernel[0];
+    if (layers[i].bias) {
+      names.bias = kernel[1];
+      continue;
+    }
+    // beta, mean, variance; before them gamma, if there is one
+    const std::vector<std::string>& norm = *norms[next_norm++];
+    if (norm.size() != 3 && norm.size() != 4) {
+      return NotFound(
+          "'{}' of the checkpoint has {} variables, where a batch norm should "
+          "be",
+          norm[0], norm.size());
+    }
+    if (norm.size() == 4) names.gamma = norm[0];
+    names.beta = norm[norm.size() - 3];
+    names.mean = norm[norm.size() - 2];
+    names.variance = norm[norm.size() - 1];
+  }
+  return absl::OkStatus();
+}
+
 // A .weights.h5 file has no layers' names: it numbers the layers of each class.
 void AddKeras3Names(const std::vector<SlimLayer>& layers, NamedLayers& to) {
   to.layers.resize(layers.size());
@@ -282,7 +331,11 @@ absl::StatusOr<NamedLayers> InceptionLayers(std::string_view naming,
                                               : LayerKind::kConvolution);
   }
   if (naming == "keras") {
-    RETURN_IF_ERROR(AddKerasNames(layers, checkpoint, named));
+    std::vector<std::vector<std::string>> weights;
+    if (checkpoint != nullptr) weights = checkpoint::KerasLayers(*checkpoint);
+    RETURN_IF_ERROR(weights.empty()
+                        ? AddKerasNames(layers, checkpoint, named)
+                        : AddKerasNamesByPlace(layers, weights, *checkpoint, named));
   } else if (naming == "keras3") {
     AddKeras3Names(layers, named);
   } else if (naming == "slim") {

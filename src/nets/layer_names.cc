@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/hdf5.h"
 #include "nets/names.h"
 #include "nets/nets.h"
 
@@ -36,6 +37,10 @@ absl::StatusOr<std::string_view> FindNaming(std::string_view network,
     if (std::any_of(all.begin(), all.end(), fits)) return row.naming.name;
     tried +=
         fmt::format("{}{} ('{}')", tried.empty() ? "" : ", ", row.naming.title, row.mark);
+  }
+  // Layers of an .h5 file are found by their order, not by their names.
+  if (network == "inception_resnet_v2" && !checkpoint::KerasLayers(checkpoint).empty()) {
+    return "keras";
   }
   return NotFound(
       "the checkpoint ({}, {} tensors) is not one of {}: it has none of the names of {}",

@@ -8,6 +8,9 @@ namespace oriel::nets {
 namespace {
 
 using checkpoint::MapEntry;
+using checkpoint::MapFill;
+using checkpoint::MapPad;
+using checkpoint::MapSlice;
 using checkpoint::NameMap;
 
 // Of kernels; the last is how far the logits of a class that was added lie below others:
@@ -61,15 +64,14 @@ class Builder {
     if (to.beta.empty()) return;
     if (!to.gamma.empty() && !from.gamma.empty()) Copy(from.gamma, to.gamma);
     if (!to.gamma.empty() && from.gamma.empty()) {
-      entries_.push_back({.to = to.gamma, .fill = MapEntry::Fill{1, from.beta}});
+      entries_.push_back({.to = to.gamma, .fill = MapFill{1, from.beta}});
     }
     Copy(from.beta, to.beta);
     Copy(from.mean, to.mean);
     if (folds) entries_.back().scale = {from.gamma, 0};
     Copy(from.variance, to.variance);
     if (!to.counter.empty()) {
-      entries_.push_back(
-          {.to = to.counter, .fill = MapEntry::Fill{0, "", {}, DType::kInt64}});
+      entries_.push_back({.to = to.counter, .fill = MapFill{0, "", {}, DType::kInt64}});
     }
   }
 
@@ -78,8 +80,8 @@ class Builder {
   }
 
   void SetClasses(MapEntry& entry, int axis, double value) const {
-    if (background_ == Background::kDrop) entry.slice = MapEntry::Slice{axis, 1, 0};
-    if (background_ == Background::kAdd) entry.pad = MapEntry::Pad{axis, 1, 0, value};
+    if (background_ == Background::kDrop) entry.slice = MapSlice{axis, 1, 0};
+    if (background_ == Background::kAdd) entry.pad = MapPad{axis, 1, 0, value};
   }
 
   const NamedLayers& from_;

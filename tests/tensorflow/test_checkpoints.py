@@ -89,17 +89,11 @@ def deterministic_weights(model):
 
 
 def save_as_keras2(model, path):
-    """The layout and the names of the weights that are published: early Keras numbers
-    layers from 1, and names end with the number of an output."""
-    def old_name(layer):
-        for kind in ("conv2d", "batch_normalization"):
-            if layer.name == kind or layer.name.startswith(f"{kind}_"):
-                number = layer.name[len(kind) + 1:]
-                return f"{kind}_{int(number or 0) + 1}"
-        return layer.name
-
+    """The layout of the weights that are published: names end with the number of an output,
+    layers are numbered from 1. Keras loads such files by the order of layers alone, so other
+    names do as well."""
     with h5py.File(path, "w") as file:
-        layers = [(old_name(layer), layer.weights) for layer in model.layers]
+        layers = [(f"layer_{i + 1}", layer.weights) for i, layer in enumerate(model.layers)]
         file.attrs["layer_names"] = np.array([name.encode() for name, _ in layers])
         for name, weights in layers:
             group = file.create_group(name)

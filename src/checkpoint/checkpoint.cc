@@ -42,8 +42,26 @@ absl::StatusOr<Format> FormatOfTable(FileBytes file) {
   return Format::kUnknown;
 }
 
+// In the archive that is a .keras file.
+constexpr std::string_view kKerasWeights = "model.weights.h5";
+
+bool IsKerasArchive(const FileBytes& file) {
+  if (!ZipArchive::HasMagic(file.bytes)) return false;
+  const auto archive = ZipArchive::Open(file);
+  return archive.ok() && archive->members().contains(kKerasWeights);
+}
+
+absl::StatusOr<std::shared_ptr<const VariableSource>> OpenHdf5OrKeras(FileBytes file) {
+  if (!ZipArchive::HasMagic(file.bytes)) return OpenHdf5(std::move(file));
+  ASSIGN_OR_RETURN(const ZipArchive archive, ZipArchive::Open(file));
+  RETURN_IF_ERROR(archive.CheckCrc(kKerasWeights));
+  ASSIGN_OR_RETURN(file.bytes, archive.Contents(kKerasWeights));
+  return OpenHdf5(std::move(file));
+}
+
 absl::StatusOr<Format> DetectBytes(FileBytes file) {
   if (Table::HasMagic(file.bytes)) return FormatOfTable(std::move(file));
+  if (IsKerasArchive(file)) return Format::kHdf5;
   if (ZipArchive::HasMagic(file.bytes)) return Format::kPyTorchZip;
   if (HasPyTorchLegacyMagic(file.bytes)) return Format::kPyTorchLegacy;
   if (Hdf5File::HasMagic(file.bytes)) return Format::kHdf5;
@@ -95,7 +113,7 @@ absl::StatusOr<std::shared_ptr<const VariableSource>> Open(const fs::path& path)
     }
     case Format::kHdf5: {
       ASSIGN_OR_RETURN(FileBytes file, MapFile(path));
-      return OpenHdf5(std::move(file));
+      return OpenHdf5OrKeras(std::move(file));
     }
     case Format::kUnknown:
       break;

@@ -41,8 +41,8 @@ TEST_P(Hdf5Files, HoldWhatWasSaved) {
 INSTANTIATE_TEST_SUITE_P(Files, Hdf5Files,
                          testing::Values("keras2.h5", "keras2_tiny.h5", "keras2_model.h5",
                                          "keras2_lists.h5", "keras3.weights.h5",
-                                         "keras3_legacy.h5", "dtypes.h5", "chunks.h5",
-                                         "latest.h5"),
+                                         "keras3.keras", "keras3_legacy.h5", "dtypes.h5",
+                                         "chunks.h5", "latest.h5"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '.', '_');

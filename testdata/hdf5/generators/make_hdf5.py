@@ -123,13 +123,15 @@ def keras3():
     for weight in model.weights:
         weight.assign(values(*weight.shape))
     model.save_weights(HERE / "keras3.weights.h5")
+    model.save(HERE / "keras3.keras")
     counts = {}
     for layer in model.layers:
         kind = keras.src.utils.naming.to_snake_case(type(layer).__name__)
         number = counts[kind] = counts.get(kind, -1) + 1
         for i, weight in enumerate(layer.weights):
             group = kind if number == 0 else f"{kind}_{number}"
-            expect("keras3.weights.h5", f"layers/{group}/vars/{i}", weight.numpy())
+            for file in ("keras3.weights.h5", "keras3.keras"):
+                expect(file, f"layers/{group}/vars/{i}", weight.numpy())
             expect("keras3_legacy.h5", f"{layer.name}/{weight.name}", weight.numpy())
     with h5py.File(HERE / "keras3_legacy.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
-#include <set>
+#include <limits>
+#include <optional>
 
+#include "graph/assignments.h"
 #include "graph/graph_index.h"
 #include "graph/graph_util.h"
 #include "graph/subgraph.h"
@@ -17,16 +18,16 @@ namespace {
 using tensorflow::GraphDef;
 using tensorflow::NodeDef;
 
-bool IsVariable(const NodeDef& node) {
-  return node.op() == "Variable" || node.op() == "VariableV2" ||
-         node.op() == "VarHandleOp";
-}
-
 bool Contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Operations that pass a reference or a handle on as it is.
+template <size_t N>
+bool IsOneOf(const std::string& op, const std::array<std::string_view, N>& ops) {
+  return std::find(ops.begin(), ops.end(), op) != ops.end();
+}
+
+// Operations that pass a reference on as it is, and their forms for values.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kReferenceOps = {{
     {"RefIdentity", "Identity"},
     {"RefSwitch", "Switch"},
@@ -35,35 +36,45 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kReferenc
     {"RefMerge", "Merge"},
 }};
 
-bool PassesHandle(const NodeDef& node) {
-  return node.op() == "Identity" || node.op() == "Switch" || node.op() == "Enter" ||
-         node.op() == "Exit";
+// Operations that pass a handle or a value on as it is.
+bool PassesOn(const NodeDef& node) {
+  constexpr std::array<std::string_view, 6> kOps = {
+      "Identity", "Switch", "Enter", "Exit", "NextIteration", "_SwitchN"};
+  return IsOneOf(node.op(), kOps);
 }
 
 // Operations that change a variable: meaningless once it is a constant.
 bool WritesVariable(const NodeDef& node) {
-  constexpr std::array<std::string_view, 11> kWriters = {
+  constexpr std::array<std::string_view, 11> kOps = {
       "Assign",           "AssignAdd",           "AssignSub",
       "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp",
       "ScatterUpdate",    "ScatterAdd",          "ScatterSub",
       "CountUpTo",        "ResourceCountUpTo"};
-  return std::find(kWriters.begin(), kWriters.end(), node.op()) != kWriters.end();
+  return IsOneOf(node.op(), kOps);
 }
 
 void MakeConst(NodeDef& node, const Tensor& value) {
+  std::string name = std::move(*node.mutable_name());
+  node.Clear();
+  node.set_name(std::move(name));
   node.set_op("Const");
-  node.clear_input();
-  node.clear_attr();
   SetType(node, "dtype", value.dtype());
   SetTensor(node, "value", value);
 }
 
-// "w/part_3" -> "w", "" for other names.
-std::string PartitionedVariable(const std::string& name) {
-  const size_t at = name.rfind("/part_");
-  if (at == std::string::npos) return "";
-  const bool digits = name.find_first_not_of("0123456789", at + 6) == std::string::npos;
-  return digits && name.size() > at + 6 ? name.substr(0, at) : "";
+// Makes `node` anew as `op` that reads its first `inputs` inputs; `attrs` name the old
+// attributes that it keeps, and what they are called then.
+void MakeReader(NodeDef& node, const char* op, int inputs,
+                std::span<const std::pair<const char*, const char*>> attrs) {
+  NodeDef made;
+  made.set_name(node.name());
+  made.set_op(op);
+  for (int k = 0; k < inputs; ++k) made.add_input(node.input(k));
+  for (const auto& [from, to] : attrs) {
+    const auto it = node.attr().find(from);
+    if (it != node.attr().end()) (*made.mutable_attr())[to] = it->second;
+  }
+  node.Swap(&made);
 }
 
 class Freezer {
@@ -72,119 +83,187 @@ class Freezer {
       : graph_(std::move(graph)), variables_(variables), options_(options) {}
 
   absl::StatusOr<GraphDef> Run() {
-    ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph_));
-    for (int i = 0; i < index.size(); ++i) {
-      if (IsVariable(index.node(i)) && IsWanted(index.node(i).name())) frozen_.insert(i);
-    }
     // Decide everything before the first node changes: the index reads the graph.
-    std::map<int, DType> value_types;           // of nodes that carry a frozen handle
-    std::map<int, std::string_view> value_ops;  // of nodes that carry a reference
-    for (const int i : index.topological_order()) {
-      RETURN_IF_ERROR(FollowHandle(index, i, value_types));
-      RETURN_IF_ERROR(FollowReference(index, i, value_ops));
+    {
+      ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph_));
+      plans_.resize(index.size());
+      for (const int i : index.topological_order()) RETURN_IF_ERROR(Decide(index, i));
+      RETURN_IF_ERROR(CheckAxes(index));
     }
-    std::map<int, std::string> axis_names;
-    for (const int i : gathers_) {
-      std::string name = index.node(i).name() + "/axis";
-      if (index.Find(name) != GraphIndex::kNone) {
-        return InvalidArgument("node '{}' is in the way of a constant of that name",
-                               name);
-      }
-      axis_names.emplace(i, std::move(name));
-    }
-    for (const int i : frozen_) RETURN_IF_ERROR(Freeze(*graph_.mutable_node(i)));
-    for (const auto& [i, dtype] : value_types)
-      SetType(*graph_.mutable_node(i), "T", dtype);
-    for (const auto& [i, op] : value_ops) graph_.mutable_node(i)->set_op(std::string(op));
-    for (const int i : reads_) RETURN_IF_ERROR(ReplaceRead(*graph_.mutable_node(i)));
-    if (axis_names.empty()) return std::move(graph_);
-    return ReplaceGathers(axis_names);
+    // Constants that are added for one node belong to no plan.
+    const int nodes = graph_.node_size();
+    for (int i = 0; i < nodes; ++i) RETURN_IF_ERROR(Apply(i));
+    return std::move(graph_);
   }
 
  private:
+  enum class Action {
+    kNone,
+    kFreeze,    // the variable itself
+    kPassOn,    // its reference, handle or value goes through
+    kDeref,     // the same by an operation on references
+    kRead,      // ReadVariableOp
+    kGather,    // ResourceGather
+    kGatherNd,  // ResourceGatherNd
+  };
+  struct Plan {
+    Action action = Action::kNone;
+    int variable = GraphIndex::kNone;  // what comes out of the node is of this one
+    std::string_view value_op = {};    // kDeref: the operation to be
+  };
+
   bool IsWanted(const std::string& name) const {
     const auto& allow = options_.variable_names_allowlist;
     return (allow.empty() || Contains(allow, name)) &&
            !Contains(options_.variable_names_denylist, name);
   }
 
-  // The variable at the start of the chain that input 0 of node `i` ends, and the
-  // nodes in between; kNone when the chain starts elsewhere.
-  int FindHandle(const GraphIndex& index, int i, std::vector<int>& between) const {
-    for (int steps = 0; steps <= index.size(); ++steps) {
-      if (index.data_inputs(i).empty()) break;
-      i = index.data_inputs(i)[0].node;
-      if (index.node(i).op() == "VarHandleOp") return i;
-      if (!PassesHandle(index.node(i))) break;
-      between.push_back(i);
+  absl::Status Decide(const GraphIndex& index, int i) {
+    const NodeDef& node = index.node(i);
+    const auto inputs = index.data_inputs(i);
+    if (IsVariable(node)) {
+      if (IsWanted(node.name())) plans_[i] = {Action::kFreeze, i};
+      return absl::OkStatus();
     }
-    return GraphIndex::kNone;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      const Plan& source = plans_[inputs[k].node];
+      if (source.variable == GraphIndex::kNone) continue;
+      const NodeDef& variable = index.node(source.variable);
+      if (WritesVariable(node) && k == 0) {
+        return InvalidArgument(
+            "node '{}' ({}) writes the variable '{}', which cannot be a constant then",
+            node.name(), node.op(), variable.name());
+      }
+      if (PassesOn(node) && k == 0) {
+        plans_[i] = {Action::kPassOn, source.variable};
+      } else if (variable.op() == "VarHandleOp") {
+        RETURN_IF_ERROR(DecideReader(node, k, variable, i));
+      } else {
+        for (const auto& [reference, value] : kReferenceOps) {
+          if (node.op() == reference)
+            plans_[i] = {Action::kDeref, source.variable, value};
+        }
+      }
+    }
+    return CheckSource(index, i);
   }
 
-  absl::Status FollowHandle(const GraphIndex& index, int i,
-                            std::map<int, DType>& value_types) {
-    const NodeDef& node = index.node(i);
-    const bool reads = node.op() == "ReadVariableOp";
-    if (reads || node.op() == "ResourceGather") {
-      std::vector<int> between;
-      const int handle = FindHandle(index, i, between);
-      if (handle == GraphIndex::kNone) {
-        return InvalidArgument(
-            "Cannot find the variable that is an input to the {}. (node '{}')", node.op(),
-            node.name());
-      }
-      if (!frozen_.contains(handle)) return absl::OkStatus();
-      ASSIGN_OR_RETURN(const DType dtype, GetType(index.node(handle), "dtype"));
-      for (const int carrier : between) value_types.insert_or_assign(carrier, dtype);
-      (reads ? reads_ : gathers_).push_back(i);
-      return absl::OkStatus();
+  // Node `i` takes the handle of a variable that becomes a constant as its input `k`.
+  absl::Status DecideReader(const NodeDef& node, size_t k, const NodeDef& variable,
+                            int i) {
+    if (k == 0 && node.op() == "ReadVariableOp") {
+      plans_[i].action = Action::kRead;
+    } else if (k == 0 && node.op() == "ResourceGather") {
+      plans_[i].action = Action::kGather;
+    } else if (k == 0 && node.op() == "ResourceGatherNd") {
+      plans_[i].action = Action::kGatherNd;
+    } else {
+      return InvalidArgument(
+          "node '{}' ({}) takes the variable '{}' itself as input {}, so it cannot be a "
+          "constant: what ReadVariableOp, ResourceGather and ResourceGatherNd read can",
+          node.name(), node.op(), variable.name(), k);
+    }
+    const bool gathers = node.op() != "ReadVariableOp";
+    if (gathers && node.input_size() < 2) {
+      return InvalidArgument("node '{}' ({}): has {} inputs, want 2", node.name(),
+                             node.op(), node.input_size());
     }
     return absl::OkStatus();
   }
 
-  absl::Status FollowReference(const GraphIndex& index, int i,
-                               std::map<int, std::string_view>& value_ops) {
+  // A handle from elsewhere (a placeholder) may be read; a value may not.
+  absl::Status CheckSource(const GraphIndex& index, int i) const {
     const NodeDef& node = index.node(i);
-    if (index.data_inputs(i).empty()) return absl::OkStatus();
-    const int from = index.data_inputs(i)[0].node;
-    if (!frozen_.contains(from) && !value_ops.contains(from)) return absl::OkStatus();
-    if (WritesVariable(node)) {
-      return InvalidArgument(
-          "node '{}' ({}) writes the variable '{}', which cannot be a constant then",
-          node.name(), node.op(), index.node(from).name());
+    const auto inputs = index.data_inputs(i);
+    if (node.op() != "ReadVariableOp" || plans_[i].action == Action::kRead) {
+      return absl::OkStatus();
     }
-    for (const auto& [reference, value] : kReferenceOps) {
-      if (node.op() == reference) value_ops.emplace(i, value);
+    if (!inputs.empty()) {
+      const NodeDef& source = index.node(inputs[0].node);
+      const bool typed = source.op() == "Placeholder" || source.op() == "Const";
+      if (!typed || !GetType(source, "dtype").ok()) return absl::OkStatus();
     }
+    return InvalidArgument(
+        "Cannot find the variable that is an input to the ReadVariableOp. (node '{}')",
+        node.name());
+  }
+
+  absl::Status CheckAxes(const GraphIndex& index) const {
+    for (int i = 0; i < index.size(); ++i) {
+      if (plans_[i].action != Action::kGather) continue;
+      const std::string axis = index.node(i).name() + "/axis";
+      if (index.Find(axis) != GraphIndex::kNone) {
+        return InvalidArgument("node '{}' is in the way of a constant of that name",
+                               axis);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Apply(int i) {
+    NodeDef& node = *graph_.mutable_node(i);
+    const Plan& plan = plans_[i];
+    switch (plan.action) {
+      case Action::kNone:
+        return absl::OkStatus();
+      case Action::kFreeze:
+        return Freeze(node);
+      case Action::kPassOn:
+        node.mutable_attr()->erase("_output_shapes");
+        return SetTypeOf(node, plan.variable);
+      case Action::kDeref:
+        node.set_op(std::string(plan.value_op));
+        return absl::OkStatus();
+      case Action::kRead: {
+        constexpr std::array<std::pair<const char*, const char*>, 2> kAttrs = {
+            {{"dtype", "T"}, {"_class", "_class"}}};
+        MakeReader(node, "Identity", 1, kAttrs);
+        return absl::OkStatus();
+      }
+      case Action::kGather:
+        return ReplaceGather(i);
+      case Action::kGatherNd: {
+        MakeReader(node, "GatherNd", 2, kGatherAttrs);
+        return absl::OkStatus();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SetTypeOf(NodeDef& node, int variable) {
+    // The variable comes before what it flows through only in topological order: its
+    // node may be a constant by now. Both have the attribute.
+    ASSIGN_OR_RETURN(const DType dtype, GetType(graph_.node(variable), "dtype"));
+    SetType(node, "T", dtype);
     return absl::OkStatus();
   }
 
   absl::Status Freeze(NodeDef& node) {
     const VariableInfo* info = variables_.Find(node.name());
     if (info == nullptr && node.op() == "VarHandleOp") {
-      ASSIGN_OR_RETURN(const std::string shared, GetStringOr(node, "shared_name", ""));
-      info = variables_.Find(shared);
+      info = variables_.Find(VariableKey(node));
     }
     if (info == nullptr) {
-      const std::string whole = PartitionedVariable(node.name());
-      if (!whole.empty() && variables_.Find(whole) != nullptr) {
-        return InvalidArgument(
-            "Models containing partition variables cannot be converted from checkpoint "
-            "files. Please pass in a SavedModel using the flag "
-            "--input_saved_model_dir. (variable '{}')",
-            node.name());
-      }
-      return NotFound("variable '{}' ({}) is not in the checkpoint ({}, {} variables)",
-                      node.name(), node.op(), variables_.format(),
-                      variables_.variables().size());
+      return NotFound(
+          "Attempting to use uninitialized value {}: the variable ({}) is not in the "
+          "checkpoint ({}, {} variables)",
+          node.name(), node.op(), variables_.format(), variables_.variables().size());
     }
     ASSIGN_OR_RETURN(const DType dtype, GetType(node, "dtype"));
-    if (dtype != info->dtype) {
-      return InvalidArgument("variable '{}': the graph has {}, the checkpoint {}",
-                             node.name(), DTypeName(dtype), DTypeName(info->dtype));
-    }
-    RETURN_IF_ERROR(CheckShape(node, info->shape));
     ASSIGN_OR_RETURN(const Tensor value, variables_.Read(info->name));
+    if (dtype != value.dtype()) {
+      return InvalidArgument("variable '{}': the graph has {}, the checkpoint {}",
+                             node.name(), DTypeName(dtype), DTypeName(value.dtype()));
+    }
+    RETURN_IF_ERROR(CheckShape(node, value.shape()));
+    constexpr uint64_t kMaxBytes = std::numeric_limits<int>::max();
+    if (value.bytes().size() > kMaxBytes - bytes_) {
+      return InvalidArgument(
+          "variable '{}': with its {} bytes the constants would be over 2 GiB, which no "
+          "GraphDef can hold",
+          node.name(), value.bytes().size());
+    }
+    bytes_ += value.bytes().size();
     MakeConst(node, value);
     return absl::OkStatus();
   }
@@ -205,63 +284,39 @@ class Freezer {
                            node.name(), want->ToString(), have.ToString());
   }
 
-  absl::Status ReplaceRead(NodeDef& node) {
-    ASSIGN_OR_RETURN(const DType dtype, GetType(node, "dtype"));
-    node.set_op("Identity");
-    node.mutable_attr()->erase("dtype");
-    SetType(node, "T", dtype);
+  absl::Status ReplaceGather(int i) {
+    NodeDef& node = *graph_.mutable_node(i);
+    ASSIGN_OR_RETURN(const DType indices, GetType(node, "Tindices"));
+    ASSIGN_OR_RETURN(const int64_t batch_dims, GetIntOr(node, "batch_dims", 0));
+    if (batch_dims != 0) {
+      return InvalidArgument(
+          "batch_dims must be 0 for freeze_graph, but got node({}).attr('batch_dims') = "
+          "{}.",
+          node.name(), batch_dims);
+    }
+    if (indices != DType::kInt32 && indices != DType::kInt64) {
+      return InvalidArgument(
+          "node '{}' (ResourceGather): indices are {}, want int32 or int64", node.name(),
+          DTypeName(indices));
+    }
+    MakeReader(node, "GatherV2", 2, kGatherAttrs);
+    const std::string axis = node.name() + "/axis";
+    node.add_input(axis);
+    SetType(node, "Taxis", indices);
+    NodeDef& constant = *graph_.add_node();
+    constant.set_name(axis);
+    MakeConst(constant, Tensor(indices, Shape{}));
     return absl::OkStatus();
   }
 
-  absl::StatusOr<GraphDef> ReplaceGathers(const std::map<int, std::string>& axis_names) {
-    GraphDef result;
-    for (int i = 0; i < graph_.node_size(); ++i) {
-      NodeDef& node = *graph_.mutable_node(i);
-      if (const auto it = axis_names.find(i); it != axis_names.end()) {
-        ASSIGN_OR_RETURN(const DType dtype, GetType(node, "dtype"));
-        ASSIGN_OR_RETURN(const DType indices, GetType(node, "Tindices"));
-        ASSIGN_OR_RETURN(const int64_t batch_dims, GetIntOr(node, "batch_dims", 0));
-        if (batch_dims != 0) {
-          return InvalidArgument("node '{}' (ResourceGather): batch_dims is {}, want 0",
-                                 node.name(), batch_dims);
-        }
-        if (indices != DType::kInt32 && indices != DType::kInt64) {
-          return InvalidArgument(
-              "node '{}' (ResourceGather): indices are {}, want int32 "
-              "or int64",
-              node.name(), DTypeName(indices));
-        }
-        NodeDef* axis = result.add_node();
-        axis->set_name(it->second);
-        axis->set_device(node.device());
-        MakeConst(*axis, Tensor(indices, Shape{}));
-        node.set_op("GatherV2");
-        // After the two data inputs; control inputs stay last.
-        node.add_input(it->second);
-        for (int k = node.input_size() - 1; k > 2; --k) {
-          node.mutable_input()->SwapElements(k, k - 1);
-        }
-        node.clear_attr();
-        SetType(node, "Tparams", dtype);
-        SetType(node, "Tindices", indices);
-        SetType(node, "Taxis", indices);
-        SetInt(node, "batch_dims", 0);
-      }
-      result.add_node()->Swap(&node);
-    }
-    if (graph_.has_library()) result.mutable_library()->Swap(graph_.mutable_library());
-    if (graph_.has_versions()) {
-      result.mutable_versions()->Swap(graph_.mutable_versions());
-    }
-    return result;
-  }
+  static constexpr std::array<std::pair<const char*, const char*>, 3> kGatherAttrs = {
+      {{"dtype", "Tparams"}, {"Tindices", "Tindices"}, {"_class", "_class"}}};
 
   GraphDef graph_;
   const VariableSource& variables_;
   const FreezeOptions& options_;
-  std::set<int> frozen_;
-  std::vector<int> reads_;
-  std::vector<int> gathers_;
+  std::vector<Plan> plans_;  // by node
+  uint64_t bytes_ = 0;       // of constants so far
 };
 
 }  // namespace
@@ -273,17 +328,16 @@ absl::StatusOr<GraphDef> FreezeGraph(const GraphDef& graph,
     return InvalidArgument(
         "You need to supply the name of a node to --output_node_names.");
   }
-  if (std::none_of(graph.node().begin(), graph.node().end(), IsVariable)) {
-    return InvalidArgument(
-        "No variables were found in this model. It is likely the model was frozen "
-        "previously. You cannot freeze a graph twice.");
-  }
   ASSIGN_OR_RETURN(GraphDef needed, ExtractSubGraph(graph, options.output_node_names));
+  needed.clear_debug_info();
   if (options.clear_devices) {
     for (NodeDef& node : *needed.mutable_node()) node.clear_device();
   }
   ASSIGN_OR_RETURN(GraphDef frozen, Freezer(std::move(needed), variables, options).Run());
   RETURN_IF_ERROR(ValidateGraph(frozen));
+  // TensorFlow writes both even when they are empty.
+  frozen.mutable_library();
+  frozen.mutable_versions();
   return frozen;
 }
 

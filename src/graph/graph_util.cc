@@ -1,9 +1,7 @@
 #include "graph/graph_util.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include <limits>
 
 #include "base/files.h"
+#include "graph/proto_file.h"
 #include "tensor/tensor_proto.h"
 
 namespace oriel::graph {
@@ -34,22 +33,6 @@ absl::StatusOr<const AttrValue*> Find(const NodeDef& node, const char* attr,
 }
 
 bool Has(const NodeDef& node, const char* attr) { return node.attr().contains(attr); }
-
-// Collects the first error of protobuf's text parser.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, google::protobuf::io::ColumnNumber column,
-                const std::string& message) override {
-    if (text_.empty())
-      text_ = fmt::format("line {}, column {}: {}", line + 1, column + 1, message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
-constexpr int kMaxNesting = 100;
 
 }  // namespace
 
@@ -147,13 +130,14 @@ absl::StatusOr<std::optional<Shape>> DeclaredShape(const tensorflow::GraphDef& g
   return *std::move(shape);
 }
 
-absl::StatusOr<Tensor> ConstValue(const NodeDef& node) {
+absl::StatusOr<Tensor> ConstValue(const NodeDef& node, uint64_t max_bytes) {
   if (node.op() != "Const") {
     return InvalidArgument("node '{}' is {}, want Const", node.name(), node.op());
   }
   ASSIGN_OR_RETURN(const auto* value,
                    Find(node, "value", AttrValue::kTensor, "a tensor"));
-  return TensorFromProto(value->tensor(), fmt::format("node '{}'", node.name()));
+  return TensorFromProto(value->tensor(), fmt::format("node '{}'", node.name()),
+                         max_bytes);
 }
 
 void SetInt(NodeDef& node, const char* attr, int64_t value) {
@@ -185,38 +169,15 @@ void SetTensor(NodeDef& node, const char* attr, const Tensor& value) {
 
 absl::StatusOr<tensorflow::GraphDef> ParseGraphDef(Bytes bytes, std::string_view what,
                                                    bool text) {
-  constexpr size_t kMaxBytes = std::numeric_limits<int>::max();
-  if (bytes.size() > kMaxBytes) {
-    return InvalidArgument("{}: has {} bytes, a GraphDef has at most {}", what,
-                           bytes.size(), kMaxBytes);
-  }
-  const int size = static_cast<int>(bytes.size());
-  google::protobuf::io::ArrayInputStream stream(bytes.data(), size);
   tensorflow::GraphDef graph;
-  // Protobuf would print to stderr what the status says.
-  const google::protobuf::LogSilencer silencer;
-  if (text) {
-    FirstError error;
-    google::protobuf::TextFormat::Parser parser;
-    parser.RecordErrorsTo(&error);
-    parser.SetRecursionLimit(kMaxNesting);
-    if (!parser.Parse(&stream, &graph)) {
-      return DataLoss("{}: is not a text GraphDef: {}", what, error.text());
-    }
-    return graph;
-  }
-  google::protobuf::io::CodedInputStream coded(&stream);
-  coded.SetRecursionLimit(kMaxNesting);
-  if (!graph.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
-    return DataLoss("{}: is not a binary GraphDef (parsing stopped at byte {} of {})",
-                    what, coded.CurrentPosition(), size);
-  }
+  RETURN_IF_ERROR(ParseMessage(bytes, what, text, graph));
   return graph;
 }
 
 absl::StatusOr<tensorflow::GraphDef> ReadGraphDef(const std::string& path, bool text) {
-  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
-  return ParseGraphDef(file->bytes(), path, text);
+  tensorflow::GraphDef graph;
+  RETURN_IF_ERROR(ReadMessage(path, text, graph));
+  return graph;
 }
 
 absl::StatusOr<EncodedGraph> ReadGraphDefOfEitherEncoding(const std::string& path) {

@@ -51,8 +51,9 @@ absl::StatusOr<std::vector<int64_t>> GetIntsOr(const tensorflow::NodeDef& node,
 absl::StatusOr<std::optional<Shape>> DeclaredShape(const tensorflow::GraphDef& graph,
                                                    const tensorflow::NodeDef& node);
 
-// The value of a Const node.
-absl::StatusOr<Tensor> ConstValue(const tensorflow::NodeDef& node);
+// The value of a Const node, of at most `max_bytes`.
+absl::StatusOr<Tensor> ConstValue(const tensorflow::NodeDef& node,
+                                  uint64_t max_bytes = uint64_t{2} << 30);
 
 void SetInt(tensorflow::NodeDef& node, const char* attr, int64_t value);
 void SetFloat(tensorflow::NodeDef& node, const char* attr, float value);
@@ -64,8 +65,8 @@ void SetInts(tensorflow::NodeDef& node, const char* attr,
 void SetShape(tensorflow::NodeDef& node, const char* attr, const Shape& shape);
 void SetTensor(tensorflow::NodeDef& node, const char* attr, const Tensor& value);
 
-// Reads a GraphDef from a file: binary, or text when `text`. Bounds: 2 GiB
-// (protobuf's own), nesting 100. kDataLoss that names the file and the place.
+// Reads a GraphDef: binary, or text when `text`. Bounds and errors are ParseMessage's
+// (graph/proto_file.h).
 absl::StatusOr<tensorflow::GraphDef> ReadGraphDef(const std::string& path,
                                                   bool text = false);
 absl::StatusOr<tensorflow::GraphDef> ParseGraphDef(Bytes bytes, std::string_view what,

@@ -190,68 +190,76 @@ absl::StatusOr<Tensor> TensorFromValues(const TensorProto& proto, DType dtype,
   return tensor;
 }
 
+namespace {
+
+template <typename T, typename Add>
+void AddEach(const Tensor& tensor, const Add& add) {
+  const Bytes bytes = tensor.bytes();
+  for (size_t at = 0; at < bytes.size(); at += sizeof(T)) {
+    add(LoadLittleEndian<T>(bytes.data() + at));
+  }
+}
+
+// Types whose arrays TensorFlow writes as they lie in memory.
+bool HasContent(DType dtype) {
+  switch (dtype) {
+    case DType::kBool:
+    case DType::kUInt16:
+    case DType::kComplex64:
+    case DType::kComplex128:
+    case DType::kString:
+      return false;
+    default:
+      return true;
+  }
+}
+
+void AddValues(const Tensor& tensor, TensorProto* proto) {
+  switch (tensor.dtype()) {
+    case DType::kFloat32:
+      return AddEach<float>(tensor, [&](float v) { proto->add_float_val(v); });
+    case DType::kFloat64:
+      return AddEach<double>(tensor, [&](double v) { proto->add_double_val(v); });
+    case DType::kInt32:
+      return AddEach<int32_t>(tensor, [&](int32_t v) { proto->add_int_val(v); });
+    case DType::kUInt8:
+      return AddEach<uint8_t>(tensor, [&](uint8_t v) { proto->add_int_val(v); });
+    case DType::kInt16:
+      return AddEach<int16_t>(tensor, [&](int16_t v) { proto->add_int_val(v); });
+    case DType::kInt8:
+      return AddEach<int8_t>(tensor, [&](int8_t v) { proto->add_int_val(v); });
+    case DType::kUInt16:
+      return AddEach<uint16_t>(tensor, [&](uint16_t v) { proto->add_int_val(v); });
+    case DType::kInt64:
+      return AddEach<int64_t>(tensor, [&](int64_t v) { proto->add_int64_val(v); });
+    case DType::kBool:
+      return AddEach<uint8_t>(tensor, [&](uint8_t v) { proto->add_bool_val(v != 0); });
+    case DType::kBFloat16:
+    case DType::kFloat16:
+      return AddEach<uint16_t>(tensor, [&](uint16_t v) { proto->add_half_val(v); });
+    case DType::kUInt32:
+      return AddEach<uint32_t>(tensor, [&](uint32_t v) { proto->add_uint32_val(v); });
+    case DType::kUInt64:
+      return AddEach<uint64_t>(tensor, [&](uint64_t v) { proto->add_uint64_val(v); });
+    case DType::kComplex64:  // real part, imaginary part
+      return AddEach<float>(tensor, [&](float v) { proto->add_scomplex_val(v); });
+    case DType::kComplex128:
+      return AddEach<double>(tensor, [&](double v) { proto->add_dcomplex_val(v); });
+    case DType::kString:
+      for (const std::string& s : tensor.strings()) proto->add_string_val(s);
+  }
+}
+
+}  // namespace
+
 void TensorToProto(const Tensor& tensor, TensorProto* proto) {
   proto->Clear();
   proto->set_dtype(ToTensorFlow(tensor.dtype()));
   ShapeToProto(tensor.shape(), proto->mutable_tensor_shape());
-  if (tensor.dtype() == DType::kString) {
-    for (const std::string& s : tensor.strings()) proto->add_string_val(s);
-    return;
-  }
-  const Bytes bytes = tensor.bytes();
-  if (tensor.elements() != 1) {
-    proto->set_tensor_content(bytes.data(), bytes.size());
-    return;
-  }
-  const uint8_t* p = bytes.data();
-  switch (tensor.dtype()) {
-    case DType::kFloat32:
-      proto->add_float_val(LoadLittleEndian<float>(p));
-      break;
-    case DType::kFloat64:
-      proto->add_double_val(LoadLittleEndian<double>(p));
-      break;
-    case DType::kInt32:
-      proto->add_int_val(LoadLittleEndian<int32_t>(p));
-      break;
-    case DType::kUInt8:
-      proto->add_int_val(LoadLittleEndian<uint8_t>(p));
-      break;
-    case DType::kInt16:
-      proto->add_int_val(LoadLittleEndian<int16_t>(p));
-      break;
-    case DType::kInt8:
-      proto->add_int_val(LoadLittleEndian<int8_t>(p));
-      break;
-    case DType::kUInt16:
-      proto->add_int_val(LoadLittleEndian<uint16_t>(p));
-      break;
-    case DType::kInt64:
-      proto->add_int64_val(LoadLittleEndian<int64_t>(p));
-      break;
-    case DType::kBool:
-      proto->add_bool_val(*p != 0);
-      break;
-    case DType::kBFloat16:
-    case DType::kFloat16:
-      proto->add_half_val(LoadLittleEndian<uint16_t>(p));
-      break;
-    case DType::kUInt32:
-      proto->add_uint32_val(LoadLittleEndian<uint32_t>(p));
-      break;
-    case DType::kUInt64:
-      proto->add_uint64_val(LoadLittleEndian<uint64_t>(p));
-      break;
-    case DType::kComplex64:
-      proto->add_scomplex_val(LoadLittleEndian<float>(p));
-      proto->add_scomplex_val(LoadLittleEndian<float>(p + 4));
-      break;
-    case DType::kComplex128:
-      proto->add_dcomplex_val(LoadLittleEndian<double>(p));
-      proto->add_dcomplex_val(LoadLittleEndian<double>(p + 8));
-      break;
-    case DType::kString:
-      break;
+  if (tensor.elements() > 1 && HasContent(tensor.dtype())) {
+    proto->set_tensor_content(tensor.bytes().data(), tensor.bytes().size());
+  } else {
+    AddValues(tensor, proto);
   }
 }
 

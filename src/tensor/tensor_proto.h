@@ -24,8 +24,8 @@ absl::StatusOr<Tensor> TensorFromProto(const tensorflow::TensorProto& proto,
 absl::StatusOr<Tensor> TensorFromValues(const tensorflow::TensorProto& proto, DType dtype,
                                         const Shape& shape, std::string_view what);
 
-// As TensorFlow's make_tensor_proto writes it: tensor_content for numeric arrays
-// of more than one element, the typed list else.
+// As TensorFlow's make_tensor_proto writes it: tensor_content for arrays of more than one
+// element of floats, and of integers but uint16; the typed list else.
 void TensorToProto(const Tensor& tensor, tensorflow::TensorProto* proto);
 
 }  // namespace oriel

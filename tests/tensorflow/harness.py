@@ -31,8 +31,12 @@ def main():
     unittest.main(module="__main__", argv=[sys.argv[0], *rest], verbosity=2)
 
 
+def run(program, *arguments):
+    return subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True)
+
+
 def run_program(program, *arguments):
-    done = subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True)
+    done = run(program, *arguments)
     if done.returncode != 0:
         raise AssertionError(f"{program} {arguments}: exit code {done.returncode}\n"
                              f"{done.stdout}{done.stderr}")

@@ -2,45 +2,16 @@
 // comes out must be well formed.
 
 #include <cstdlib>
-#include <map>
 
 #include "engine/evaluate.h"
 #include "graph/compatible/optimize.h"
+#include "fuzz/zeros.h"
 #include "graph/freeze.h"
 #include "graph/graph_util.h"
 #include "graph/optimize.h"
 #include "graph/validate.h"
-#include "tensor/tensor_proto.h"
 
 namespace {
-
-// Zeros for each variable of a graph that is small enough.
-class Zeros final : public oriel::VariableSource {
- public:
-  explicit Zeros(const tensorflow::GraphDef& graph) {
-    std::map<std::string, oriel::VariableInfo> infos;
-    for (const auto& node : graph.node()) {
-      const auto dtype = oriel::graph::GetType(node, "dtype");
-      const auto shape = node.attr().find("shape");
-      if (!dtype.ok() || shape == node.attr().end()) continue;
-      const auto dims = oriel::ShapeFromProto(shape->second.shape());
-      if (!dims.ok() || !oriel::CheckedElements(*dims, 8, "variable", 1 << 16).ok()) {
-        continue;
-      }
-      infos.insert({node.name(), {node.name(), *dtype, *dims}});
-    }
-    for (auto& [name, info] : infos) infos_.push_back(std::move(info));
-  }
-  const std::vector<oriel::VariableInfo>& variables() const override { return infos_; }
-  absl::StatusOr<oriel::Tensor> Read(std::string_view name) const override {
-    const auto* const info = Find(name);
-    return oriel::Tensor(info->dtype, info->shape);
-  }
-  std::string_view format() const override { return "zeros"; }
-
- private:
-  std::vector<oriel::VariableInfo> infos_;
-};
 
 void Check(const absl::StatusOr<tensorflow::GraphDef>& result) {
   if (result.ok() && !oriel::graph::ValidateGraph(*result).ok()) std::abort();
@@ -72,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto once = OptimizeForInference(graph, options);
   Check(once);
   if (once.ok()) Check(OptimizeForInference(*once, options));
-  const Zeros variables(graph);
+  const oriel::Zeros variables(graph);
   Check(oriel::graph::FreezeGraph(graph, variables,
                                   {.output_node_names = options.output_names}));
   return 0;

@@ -19,9 +19,8 @@ bool IsOneOf(const std::string& op, const std::array<std::string_view, N>& ops) 
 
 // Operations whose output is their first input.
 bool PassesOn(const NodeDef& node) {
-  constexpr std::array<std::string_view, 5> kOps = {"Identity", "RefIdentity",
-                                                    "StopGradient", "Snapshot",
-                                                    "PlaceholderWithDefault"};
+  constexpr std::array<std::string_view, 5> kOps = {
+      "Identity", "RefIdentity", "StopGradient", "Snapshot", "PlaceholderWithDefault"};
   return IsOneOf(node.op(), kOps);
 }
 
@@ -53,8 +52,11 @@ bool ChangesReference(const NodeDef& node) {
 
 bool CallsFunction(const NodeDef& node) {
   constexpr std::array<std::string_view, 9> kOps = {
-      "PartitionedCall", "StatefulPartitionedCall", "RemoteCall", "If", "StatelessIf",
-      "While", "StatelessWhile", "Case", "SymbolicGradient"};
+      "PartitionedCall", "StatefulPartitionedCall",
+      "RemoteCall",      "If",
+      "StatelessIf",     "While",
+      "StatelessWhile",  "Case",
+      "SymbolicGradient"};
   return IsOneOf(node.op(), kOps);
 }
 
@@ -321,7 +323,8 @@ class Walk {
     i = Follow(i, PassesOn);
     auto known = strings_.find(i);
     if (known == strings_.end()) {
-      ASSIGN_OR_RETURN(const Tensor value, ConstValue(node(i)));
+      constexpr uint64_t kMaxBytes = uint64_t{64} << 20;
+      ASSIGN_OR_RETURN(const Tensor value, ConstValue(node(i), kMaxBytes));
       if (value.dtype() != DType::kString) {
         return InvalidArgument("'{}' is {}, want string", node(i).name(),
                                DTypeName(value.dtype()));

@@ -25,12 +25,12 @@ std::string VariableKey(const tensorflow::NodeDef& variable);
 struct VariableValue {
   absl::Status error;  // not OK: it cannot be told without running the graph
 
-  std::string name;             // of the checkpoint's tensor; empty: a constant
-  std::optional<Shape> whole;   // shape that the checkpoint's tensor must have, and
-  std::optional<Slice> slice;   // what to take of it
+  std::string name;            // of the checkpoint's tensor; empty: a constant
+  std::optional<Shape> whole;  // shape that the checkpoint's tensor must have, and
+  std::optional<Slice> slice;  // what to take of it
   const tensorflow::NodeDef* constant = nullptr;  // borrowed from the graph
-  std::optional<Shape> filled;  // by `constant`, a scalar
-  std::optional<std::vector<int64_t>> reshaped;  // at last; one size may be -1
+  std::optional<Shape> filled;                    // by `constant`, a scalar
+  std::optional<std::vector<int64_t>> reshaped;   // at last; one size may be -1
 };
 
 class Assignments {
@@ -42,8 +42,8 @@ class Assignments {
   // `filename` (empty: nothing is fed). Followed are Assign and AssignVariableOp of
   // Const, Fill, the reading of another variable, RestoreV2, RestoreSlice and Restore of
   // the file that is fed, with Identity and Reshape in between. A variable that gets
-  // something else, or is changed by another operation, or by two that have no order, gets
-  // an `error` that names the node; other variables are not concerned.
+  // something else, or is changed by another operation, or by two that have no order,
+  // gets an `error` that names the node; other variables are not concerned.
   //
   // kInvalidArgument for targets that are not in the graph (TensorFlow's text), for a
   // placeholder that would have to be fed, for assignments to what is no variable;

@@ -118,7 +118,8 @@ absl::StatusOr<bool> FindByName(const GraphIndex& index, const VariableSource& c
     } else if (checkpoint.Find(key) != nullptr) {
       value.name = key;
     } else if (const auto* whole = part ? checkpoint.Find(part->whole) : nullptr) {
-      auto slice = partitioned[part->whole].Value(whole->name, whole->shape, part->number);
+      auto slice =
+          partitioned[part->whole].Value(whole->name, whole->shape, part->number);
       if (slice.ok()) {
         value = *std::move(slice);
       } else {
@@ -156,10 +157,9 @@ absl::Status NothingToRestore(const GraphIndex& index, const VariableSource& che
 }
 
 absl::StatusOr<Tensor> Fill(const Tensor& scalar, const Shape& shape,
-                            std::string_view what) {
-  constexpr uint64_t kMaxBytes = uint64_t{2} << 30;
+                            std::string_view what, uint64_t max_bytes) {
   const size_t size = ElementSize(scalar.dtype());
-  RETURN_IF_ERROR(CheckedElements(shape, size, what, kMaxBytes).status());
+  RETURN_IF_ERROR(CheckedElements(shape, size, what, max_bytes).status());
   if (scalar.elements() != 1 || size == 0) {
     return InvalidArgument("{}: filled with {} elements of type {}", what,
                            scalar.elements(), DTypeName(scalar.dtype()));
@@ -175,9 +175,9 @@ absl::StatusOr<Tensor> Fill(const Tensor& scalar, const Shape& shape,
 // `dims` with its one -1 made to fit.
 absl::StatusOr<Tensor> Reshape(const Tensor& tensor, std::vector<int64_t> dims,
                                std::string_view what) {
-  const absl::Status error = InvalidArgument("{}: cannot make [{}] of a shape {}", what,
-                                             fmt::join(dims, ","),
-                                             tensor.shape().ToString());
+  const absl::Status error =
+      InvalidArgument("{}: cannot make [{}] of a shape {}", what, fmt::join(dims, ","),
+                      tensor.shape().ToString());
   const auto open = std::find(dims.begin(), dims.end(), -1);
   if (open != dims.end()) {
     *open = 1;
@@ -214,14 +214,14 @@ absl::StatusOr<Tensor> ReadCheckpoint(const VariableSource* checkpoint,
 absl::StatusOr<std::unique_ptr<const GraphVariables>> GraphVariables::Create(
     const GraphDef& graph, std::shared_ptr<const VariableSource> checkpoint,
     const Restoring& restoring) {
-  auto variables =
-      std::unique_ptr<GraphVariables>(new GraphVariables(std::move(checkpoint)));
+  auto variables = std::unique_ptr<GraphVariables>(
+      new GraphVariables(std::move(checkpoint), restoring.max_constant_bytes));
   ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
   Assignments assignments(index);
   if (restoring.saver) {
-    RETURN_IF_ERROR(assignments.Run(
-        {restoring.saver->restore_op_name()},
-        ParseInput(restoring.saver->filename_tensor_name()).node));
+    RETURN_IF_ERROR(
+        assignments.Run({restoring.saver->restore_op_name()},
+                        ParseInput(restoring.saver->filename_tensor_name()).node));
   } else if (variables->checkpoint_ != nullptr) {
     const VariableSource& source = *variables->checkpoint_;
     ASSIGN_OR_RETURN(const bool found, FindByName(index, source, assignments));
@@ -239,9 +239,8 @@ absl::StatusOr<std::unique_ptr<const GraphVariables>> GraphVariables::Create(
                                  GetType(node, "dtype").value_or(DType::kFloat32),
                                  StaticShape(node).value_or(Shape())});
   }
-  std::sort(
-      variables->infos_.begin(), variables->infos_.end(),
-      [](const VariableInfo& a, const VariableInfo& b) { return a.name < b.name; });
+  std::sort(variables->infos_.begin(), variables->infos_.end(),
+            [](const VariableInfo& a, const VariableInfo& b) { return a.name < b.name; });
   return variables;
 }
 
@@ -255,9 +254,9 @@ absl::StatusOr<Tensor> GraphVariables::Read(std::string_view name) const {
   if (value.constant == nullptr) {
     ASSIGN_OR_RETURN(tensor, ReadCheckpoint(checkpoint_.get(), value, what));
   } else {
-    ASSIGN_OR_RETURN(tensor, ConstValue(*value.constant));
+    ASSIGN_OR_RETURN(tensor, ConstValue(*value.constant, max_constant_bytes_));
     if (value.filled) {
-      ASSIGN_OR_RETURN(tensor, Fill(tensor, *value.filled, what));
+      ASSIGN_OR_RETURN(tensor, Fill(tensor, *value.filled, what, max_constant_bytes_));
     }
   }
   if (value.reshaped) return Reshape(tensor, *value.reshaped, what);

@@ -23,6 +23,8 @@ struct Restoring {
   std::optional<tensorflow::SaverDef> saver;
   // Nodes to run then; what they assign goes before the checkpoint.
   std::vector<std::string> initializer_nodes;
+  // Of one constant; more is an error when it is read.
+  uint64_t max_constant_bytes = uint64_t{2} << 30;
 };
 
 // Named as the graph's nodes are. Values are read one by one, when they are asked for.
@@ -37,8 +39,9 @@ class GraphVariables final : public VariableSource {
   // order of their numbers.
   //
   // kInvalidArgument: what GraphIndex and Assignments refuse; by name, TensorFlow's texts
-  // where no variable of the graph is in the checkpoint, or the graph has none. A variable
-  // whose value cannot be told is an error when it is read, which names the node at fault.
+  // where no variable of the graph is in the checkpoint, or the graph has none. A
+  // variable whose value cannot be told is an error when it is read, which names the node
+  // at fault.
   static absl::StatusOr<std::unique_ptr<const GraphVariables>> Create(
       const tensorflow::GraphDef& graph, std::shared_ptr<const VariableSource> checkpoint,
       const Restoring& restoring);
@@ -48,10 +51,12 @@ class GraphVariables final : public VariableSource {
   std::string_view format() const override;
 
  private:
-  explicit GraphVariables(std::shared_ptr<const VariableSource> checkpoint)
-      : checkpoint_(std::move(checkpoint)) {}
+  GraphVariables(std::shared_ptr<const VariableSource> checkpoint,
+                 uint64_t max_constant_bytes)
+      : checkpoint_(std::move(checkpoint)), max_constant_bytes_(max_constant_bytes) {}
 
   const std::shared_ptr<const VariableSource> checkpoint_;
+  const uint64_t max_constant_bytes_;
   std::vector<VariableInfo> infos_;  // dtype and shape as far as the graph says
   std::map<std::string, VariableValue, std::less<>> values_;  // by node name
 };

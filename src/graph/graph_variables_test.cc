@@ -94,7 +94,8 @@ TEST(GraphVariables, PartsOfAPartitionedVariable) {
   graph.mutable_node()->RemoveLast();
   SetShape(*graph.mutable_node(0), "shape", {int64_t{1} << 62, 1});
   ASSERT_OK_AND_ASSIGN(const auto other, GraphVariables::Create(graph, whole, {}));
-  EXPECT_THAT(std::get<std::string>(Read(*other, "w/part_0")), HasSubstr("do not divide"));
+  EXPECT_THAT(std::get<std::string>(Read(*other, "w/part_0")),
+              HasSubstr("do not divide"));
 }
 
 TEST(GraphVariables, NothingByName) {
@@ -182,7 +183,8 @@ class Initializers : public ::testing::Test {
     return Read(**made, variable);
   }
 
-  std::string Failure(const std::string& variable, const std::vector<std::string>& nodes) {
+  std::string Failure(const std::string& variable,
+                      const std::vector<std::string>& nodes) {
     const Values value = Value(variable, nodes);
     return std::holds_alternative<std::string>(value) ? std::get<std::string>(value) : "";
   }
@@ -231,9 +233,10 @@ TEST_F(Initializers, CopyOtherVariables) {
   EXPECT_EQ(Value("a", {"copy_c"}), Floats({5, 6}));
 
   AddNode(graph_, "set_b", "Assign", {"b", "k"});
-  EXPECT_THAT(Failure("a", {"copy", "set_b"}),
-              HasSubstr("node 'b/read' (Identity): reads 'b' before or after node 'set_b' "
-                        "(Assign) changes it"));
+  EXPECT_THAT(
+      Failure("a", {"copy", "set_b"}),
+      HasSubstr("node 'b/read' (Identity): reads 'b' before or after node 'set_b' "
+                "(Assign) changes it"));
   AddNode(graph_, "b/late", "Identity", {"b", "^set_b"});
   AddNode(graph_, "copy_late", "Assign", {"a", "b/late"});
   EXPECT_EQ(Value("a", {"copy_late"}), Floats({7, 8}));
@@ -267,7 +270,8 @@ TEST_F(Initializers, WhatCannotBeFollowedNamesTheNode) {
             "assignment");
   EXPECT_EQ(Value("a", {"more", "train"}), Floats({1, 2}));
   AddNode(graph_, "wrong", "Assign", {"k", "k"});
-  EXPECT_EQ(Failure("a", {"wrong"}), "node 'wrong' (Assign) assigns to what is no variable");
+  EXPECT_EQ(Failure("a", {"wrong"}),
+            "node 'wrong' (Assign) assigns to what is no variable");
   AddNode(graph_, "call", "PartitionedCall", {"k"});
   EXPECT_THAT(Failure("a", {"call"}), HasSubstr("node 'call' (PartitionedCall) calls"));
   AddNode(graph_, "fed", "Placeholder");

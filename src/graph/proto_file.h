@@ -14,9 +14,9 @@ namespace oriel::graph {
 
 // Replaces `message` by what `bytes` hold: the binary form, or the text form when `text`.
 // Bounds: 2 GiB (protobuf's own), nesting 100. kDataLoss that names `what`, the kind of
-// message, and the byte, or line and column, where reading ended. A field that the message
-// does not have is an error in the text form, as for TensorFlow's tools, except within
-// those messages that proto/ keeps opaque (they have no fields).
+// message, and the byte, or line and column, where reading ended. A field that the
+// message does not have is an error in the text form, as for TensorFlow's tools, except
+// within those messages that proto/ keeps opaque (they have no fields).
 absl::Status ParseMessage(Bytes bytes, std::string_view what, bool text,
                           google::protobuf::Message& message);
 

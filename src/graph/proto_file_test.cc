@@ -32,9 +32,10 @@ TEST(ParseMessage, TextErrorsHaveFileAndLine) {
 }
 
 TEST(ParseMessage, SkipsOnlyWhatIsOpaque) {
-  EXPECT_EQ(TextError("version: 3 node { name: 'a' experimental_type { type_id: TFT_PRODUCT "
-                      "args { type_id: TFT_TENSOR } } }"),
-            "");
+  EXPECT_EQ(
+      TextError("version: 3 node { name: 'a' experimental_type { type_id: TFT_PRODUCT "
+                "args { type_id: TFT_TENSOR } } }"),
+      "");
   EXPECT_THAT(TextError("debug_info { files: 'a' } versions { nothing: 3 }"),
               HasSubstr("\"tensorflow.VersionDef\" has no field named \"nothing\""));
 }
@@ -95,9 +96,10 @@ TEST(FindMetaGraph, ByTheWholeSetOfTags) {
   EXPECT_EQ(serve.graph_def().node(0).name(), "serve");
   ASSERT_OK_AND_ASSIGN(const auto train, FindMetaGraph(TwoGraphs(), {"serve", "train"}));
   EXPECT_EQ(train.graph_def().node(0).name(), "train");
-  EXPECT_EQ(Message(FindMetaGraph(TwoGraphs(), {"gpu"}).status()),
-            "MetaGraphDef associated with tag-set gpu could not be found in the "
-            "SavedModel. Please use one of the following tag-sets: ['serve,train', 'serve']");
+  EXPECT_EQ(
+      Message(FindMetaGraph(TwoGraphs(), {"gpu"}).status()),
+      "MetaGraphDef associated with tag-set gpu could not be found in the "
+      "SavedModel. Please use one of the following tag-sets: ['serve,train', 'serve']");
 }
 
 TEST(InitNode, FromSignatureOrCollection) {

@@ -380,7 +380,7 @@ class Freeze(harness.TestCase):
                      big.initializer, name="set")
             tf.assign(b, a, name="copy")
             with tf.control_dependencies([tf.assign(a, [7., 8.], name="early")]):
-                tf.assign(b, tf.identity(a), name="late")
+                tf.assign(b, a.read_value(), name="late")
             tf.assign(b, tf.random_normal([2]), name="dice")
             tf.assign_add(a, [1., 1.], name="more")
             table = tf.lookup.StaticHashTable(

@@ -4,8 +4,8 @@
 #include <cstdlib>
 
 #include "engine/evaluate.h"
-#include "graph/compatible/optimize.h"
 #include "fuzz/zeros.h"
+#include "graph/compatible/optimize.h"
 #include "graph/freeze.h"
 #include "graph/graph_util.h"
 #include "graph/optimize.h"

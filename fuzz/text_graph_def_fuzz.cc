@@ -1,5 +1,5 @@
-// A text GraphDef from arbitrary bytes. What is read and valid is written, read again, and
-// must be the same.
+// A text GraphDef from arbitrary bytes. What is read and valid is written, read again,
+// and must be the same.
 
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>

@@ -8,6 +8,7 @@
 #include "graph/freeze.h"
 #include "graph/graph_util.h"
 #include "graph/graph_variables.h"
+#include "graph/inline_functions.h"
 #include "graph/proto_file.h"
 #include "graph/saved_model.h"
 #include "nets/nets.h"
@@ -45,9 +46,16 @@ struct Input {
 
 void Note(std::string_view text) { fmt::print(stderr, "oriel freeze-graph: {}\n", text); }
 
-void UseMetaGraph(tensorflow::MetaGraphDef meta_graph, Input& input) {
+absl::Status UseMetaGraph(tensorflow::MetaGraphDef meta_graph, Input& input) {
   if (meta_graph.has_saver_def()) input.restoring.saver = meta_graph.saver_def();
-  input.graph = std::move(*meta_graph.mutable_graph_def());
+  // TensorFlow 2 keeps objects; what they compute, and how they are restored, are
+  // functions.
+  if (meta_graph.has_object_graph_def()) {
+    ASSIGN_OR_RETURN(input.graph, graph::InlineFunctions(meta_graph.graph_def()));
+  } else {
+    input.graph = std::move(*meta_graph.mutable_graph_def());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReadSavedModel(const Flags& flags, Input& input) {
@@ -65,8 +73,7 @@ absl::Status ReadSavedModel(const Flags& flags, Input& input) {
   if (!flags.initializer_nodes.empty()) {
     Note("--initializer_nodes is not used with --input_saved_model_dir");
   }
-  UseMetaGraph(std::move(meta_graph), input);
-  return absl::OkStatus();
+  return UseMetaGraph(std::move(meta_graph), input);
 }
 
 // In the order, and with the texts, of the original.
@@ -88,7 +95,7 @@ absl::StatusOr<Input> ReadInput(const Flags& flags) {
     ASSIGN_OR_RETURN(tensorflow::MetaGraphDef meta_graph,
                      graph::ReadMetaGraphDef(flags.input_meta_graph, text));
     input = Input();
-    UseMetaGraph(std::move(meta_graph), input);
+    RETURN_IF_ERROR(UseMetaGraph(std::move(meta_graph), input));
   }
   if (!flags.input_saver.empty()) {
     RETURN_IF_ERROR(CheckInputFile("Input saver file", flags.input_saver));

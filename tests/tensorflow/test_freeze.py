@@ -3,11 +3,12 @@ messages, graphs node by node, and what the graphs compute."""
 
 import contextlib
 import io
-import re
 import sys
 from unittest import mock
 
 import numpy as np
+import tensorflow as tf2
+from tensorflow.python.eager import context
 from tensorflow.python.tools import freeze_graph
 
 import harness
@@ -112,6 +113,30 @@ def partitioned(resource):
                                  partitioner=tf.fixed_size_partitioner(2, axis=1))
         tf.matmul(tf.matmul(x, first), second, name="y")
     return build
+
+
+class Network(tf2.Module):
+    """Convolutions with batch norm in a function of their own, as TensorFlow 2 keeps them."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernels = [tf2.Variable(normal(3, 3, 3, 3)) for _ in range(2)]
+        self.statistics = [[tf2.Variable(np.abs(normal(3)) + 0.5) for _ in range(4)]
+                           for _ in range(2)]
+        self.dense = tf2.Variable(normal(3, 7))
+
+    @tf2.function(autograph=False)
+    def block(self, x, i):
+        x = tf2.nn.conv2d(x, self.kernels[i], 1, "SAME")
+        gamma, beta, mean, variance = self.statistics[i]
+        return tf2.nn.relu(tf.nn.fused_batch_norm(x, gamma, beta, mean, variance,
+                                                  is_training=False)[0])
+
+    @tf2.function(autograph=False,
+                  input_signature=[tf2.TensorSpec([None, 6, 6, 3], tf2.float32, "images")])
+    def logits(self, images):
+        x = self.block(self.block(images, 0), 1)
+        return tf2.matmul(tf2.reduce_mean(x, [1, 2]), self.dense)
 
 
 class Freeze(harness.TestCase):
@@ -367,6 +392,28 @@ class Freeze(harness.TestCase):
             graph = self.assert_same(f"--input_saved_model_dir={folder}", feeds={})
             np.testing.assert_array_equal(run_graph(graph, ["y"], {})[0], [5, 6])
 
+    def test_saved_models_of_tensorflow_2(self):
+        """The original leaves calls of functions; Oriel puts the functions in their place."""
+        folder = self.directory / "tensorflow_2"
+        images = normal(2, 6, 6, 3)
+        with context.eager_mode():
+            module = Network()
+            want = module.logits(tf2.constant(images)).numpy()
+            tf2.saved_model.save(module, str(folder), signatures=module.logits)
+        flags = [f"--input_saved_model_dir={folder}",
+                 "--output_node_names=StatefulPartitionedCall"]
+        theirs, got = self.both(*flags)
+        self.assertEqual((theirs.code, got.code), (0, 0), theirs.message + got.message)
+        for graph in (theirs.graph, got.graph):
+            logits, = run_graph(graph, ["StatefulPartitionedCall"],
+                                {"serving_default_images": images})
+            np.testing.assert_allclose(logits, want, rtol=1e-5, atol=1e-5)
+        self.assertTrue(theirs.graph.library.function)
+        self.assertFalse(got.graph.library.function)
+        ops = harness.histogram(got.graph)
+        self.assertEqual((ops["Conv2D"], ops["FusedBatchNormV3"], ops["MatMul"]), (2, 2, 1))
+        self.assertFalse(set(ops) & {"VarHandleOp", "ReadVariableOp", "StatefulPartitionedCall"})
+
     # Initializers.
 
     def test_initializer_nodes(self):
@@ -385,7 +432,7 @@ class Freeze(harness.TestCase):
             tf.assign_add(a, [1., 1.], name="more")
             table = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(["k"], [1]), -1)
-            tf.group(tf.tables_initializer(), c.initializer, name="tables")
+            tf.group(tf.tables_initializer(), b.initializer, name="tables")
             tf.placeholder(tf.float32, [2], name="fed")
             tf.assign(a, tf.get_default_graph().get_tensor_by_name("fed:0"), name="from_feed")
 
@@ -396,8 +443,8 @@ class Freeze(harness.TestCase):
                       "init", "a"):
             self.assert_same(*graph, f"--initializer_nodes={nodes}", fetches="sum,y", feeds={})
         # An initializer that cannot be followed matters where its variable does.
-        for nodes, node in (("more", "node 'more' (AssignAdd) is no plain assignment"),
-                            ("dice", "node 'random_normal' (AddV2) is no constant")):
+        for nodes, node in (("more", "node 'more' (AssignAdd): is no plain assignment"),
+                            ("dice", "node 'random_normal' (AddV2): is no constant")):
             got = ours(self.directory / "ours.pb",
                        [*graph, "--output_node_names=sum", f"--initializer_nodes={nodes}",
                         f"--output_graph={self.directory}/ours.pb"])

@@ -1,0 +1,357 @@
+#include "graph/inline_functions.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "graph/graph_util.h"
+
+namespace oriel::graph {
+namespace {
+
+using tensorflow::AttrValue;
+using tensorflow::FunctionDef;
+using tensorflow::GraphDef;
+using tensorflow::NodeDef;
+
+constexpr int kMaxDepth = 64;
+constexpr int kMaxNodes = 1'000'000;
+
+// Operations with several named outputs of one tensor each; others have one output, or
+// one list of them.
+struct Outputs {
+  std::string_view op;
+  std::vector<std::string_view> names;
+};
+
+const std::vector<std::string_view>* NamedOutputs(const std::string& op) {
+  static const auto* const table = new std::vector<Outputs>{
+      {"FusedBatchNorm",
+       {"y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"}},
+      {"FusedBatchNormV2",
+       {"y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"}},
+      {"FusedBatchNormV3",
+       {"y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2",
+        "reserve_space_3"}},
+      {"MaxPoolWithArgmax", {"output", "argmax"}},
+      {"Merge", {"output", "value_index"}},
+      {"Moments", {"mean", "variance"}},
+      {"NonMaxSuppressionV4", {"selected_indices", "valid_outputs"}},
+      {"NonMaxSuppressionV5", {"selected_indices", "selected_scores", "valid_outputs"}},
+      {"SampleDistortedBoundingBox", {"begin", "size", "bboxes"}},
+      {"SampleDistortedBoundingBoxV2", {"begin", "size", "bboxes"}},
+      {"StatelessRandomGetKeyCounter", {"key", "counter"}},
+      {"Switch", {"output_false", "output_true"}},
+      {"TopK", {"values", "indices"}},
+      {"TopKV2", {"values", "indices"}},
+      {"Unique", {"y", "idx"}},
+      {"UniqueV2", {"y", "idx"}},
+      {"UniqueWithCounts", {"y", "idx", "count"}},
+  };
+  const auto it = std::find_if(table->begin(), table->end(),
+                               [&](const Outputs& entry) { return entry.op == op; });
+  return it == table->end() ? nullptr : &it->names;
+}
+
+// "node:output:2" of a function's body.
+struct BodyInput {
+  std::string node;
+  std::string output;  // empty: an argument
+  int index = 0;
+};
+
+BodyInput ParseBodyInput(std::string_view text) {
+  BodyInput input;
+  const size_t first = std::min(text.find(':'), text.size());
+  input.node = std::string(text.substr(0, first));
+  text.remove_prefix(std::min(first + 1, text.size()));
+  const size_t second = std::min(text.find(':'), text.size());
+  input.output = std::string(text.substr(0, second));
+  text.remove_prefix(std::min(second + 1, text.size()));
+  std::from_chars(text.data(), text.data() + text.size(), input.index);
+  return input;
+}
+
+class Inliner {
+ public:
+  Inliner(const GraphDef& graph, uint64_t max_bytes)
+      : graph_(graph), max_bytes_(max_bytes) {
+    for (const FunctionDef& function : graph.library().function()) {
+      functions_.emplace(function.signature().name(), &function);
+    }
+  }
+
+  absl::StatusOr<GraphDef> Run() {
+    GraphDef result;
+    for (const NodeDef& node : graph_.node()) {
+      RETURN_IF_ERROR(Add(node, 0, result));
+    }
+    for (NodeDef& node : *result.mutable_node()) {
+      for (std::string& input : *node.mutable_input()) Redirect(input);
+    }
+    if (graph_.has_versions()) *result.mutable_versions() = graph_.versions();
+    if (std::any_of(result.node().begin(), result.node().end(), RefersToFunction)) {
+      *result.mutable_library() = graph_.library();
+    }
+    return result;
+  }
+
+ private:
+  static bool RefersToFunction(const NodeDef& node) {
+    return std::any_of(node.attr().begin(), node.attr().end(), [](const auto& attr) {
+      return attr.second.has_func() || attr.second.list().func_size() > 0;
+    });
+  }
+
+  // The function that `node` calls; nullptr when it is another operation.
+  absl::StatusOr<const FunctionDef*> Called(const NodeDef& node) const {
+    std::string name = node.op();
+    const bool calls =
+        node.op() == "PartitionedCall" || node.op() == "StatefulPartitionedCall";
+    if (calls) {
+      const auto f = node.attr().find("f");
+      if (f == node.attr().end() || !f->second.has_func()) {
+        return InvalidArgument("node '{}' ({}) has no attribute 'f'", node.name(),
+                               node.op());
+      }
+      name = f->second.func().name();
+    }
+    const auto it = functions_.find(name);
+    if (it != functions_.end()) return it->second;
+    if (!calls) return nullptr;
+    return InvalidArgument("node '{}' ({}) calls '{}', which is no function of the graph",
+                           node.name(), node.op(), name);
+  }
+
+  // Adds `node`, whose inputs are those of a graph, or what it calls.
+  absl::Status Add(const NodeDef& node, int depth, GraphDef& result) {
+    ASSIGN_OR_RETURN(const FunctionDef* const function, Called(node));
+    if (function == nullptr) {
+      return AddNode(node, result);
+    }
+    if (depth >= kMaxDepth) {
+      return ResourceExhausted("node '{}': calls of functions are nested over {} deep",
+                               node.name(), kMaxDepth);
+    }
+    auto status = AddCall(node, *function, depth, result);
+    // One name is enough.
+    if (status.ok() || depth > 0) return status;
+    return Annotate(status, fmt::format("node '{}', which calls '{}'", node.name(),
+                                        function->signature().name()));
+  }
+
+  absl::Status AddNode(NodeDef node, GraphDef& result) {
+    bytes_ += node.ByteSizeLong();
+    if (result.node_size() >= kMaxNodes || bytes_ > max_bytes_) {
+      return ResourceExhausted(
+          "node '{}': over {} nodes or {} bytes come of the functions", node.name(),
+          kMaxNodes, max_bytes_);
+    }
+    *result.add_node() = std::move(node);
+    return absl::OkStatus();
+  }
+
+  absl::Status AddCall(const NodeDef& call, const FunctionDef& function, int depth,
+                       GraphDef& result) {
+    Scope scope{call, function};
+    for (const std::string& input : call.input()) {
+      (input.starts_with('^') ? scope.controls : scope.arguments).push_back(input);
+    }
+    if (scope.arguments.size() != function.signature().input_arg_size()) {
+      return InvalidArgument("has {} inputs, the function has {} arguments",
+                             scope.arguments.size(),
+                             function.signature().input_arg_size());
+    }
+    for (int i = 0; i < function.signature().input_arg_size(); ++i) {
+      const auto& argument = function.signature().input_arg(i);
+      if (!argument.number_attr().empty() || !argument.type_list_attr().empty()) {
+        return InvalidArgument("argument '{}' of the function is a list",
+                               argument.name());
+      }
+      scope.by_argument.emplace(argument.name(), i);
+    }
+    for (const NodeDef& node : function.node_def())
+      scope.nodes.emplace(node.name(), &node);
+    if (!scope.controls.empty()) {
+      NodeDef gate;
+      gate.set_name(call.name() + "/input_control");
+      gate.set_op("NoOp");
+      for (const std::string& control : scope.controls) gate.add_input(control);
+      RETURN_IF_ERROR(AddNode(std::move(gate), result));
+    }
+    for (const NodeDef& node : function.node_def()) {
+      ASSIGN_OR_RETURN(const NodeDef copy, CopyOf(node, scope));
+      RETURN_IF_ERROR(Add(copy, depth + 1, result));
+    }
+    return AddResults(scope, result);
+  }
+
+  struct Scope {
+    const NodeDef& call;
+    const FunctionDef& function;
+    std::vector<std::string> arguments = {};  // inputs of the call
+    std::vector<std::string> controls = {};
+    std::map<std::string, int> by_argument = {};
+    std::map<std::string, const NodeDef*> nodes = {};  // of the body
+  };
+
+  static std::string NameIn(const Scope& scope, std::string_view node) {
+    return fmt::format("{}/{}", scope.call.name(), node);
+  }
+
+  // A node of the function as a node of the graph.
+  absl::StatusOr<NodeDef> CopyOf(const NodeDef& node, const Scope& scope) const {
+    NodeDef copy = node;
+    copy.set_name(NameIn(scope, node.name()));
+    copy.clear_input();
+    for (const std::string& input : node.input()) {
+      ASSIGN_OR_RETURN(std::string outer, InputOf(input, scope));
+      copy.add_input(std::move(outer));
+    }
+    if (node.input().empty() && !scope.controls.empty()) {
+      copy.add_input("^" + NameIn(scope, "input_control"));
+    }
+    for (auto& [name, value] : *copy.mutable_attr()) SubstituteAttr(scope, value);
+    const auto colocation = copy.mutable_attr()->find("_class");
+    if (colocation != copy.mutable_attr()->end()) {
+      constexpr std::string_view kPrefix = "loc:@";
+      for (std::string& entry : *colocation->second.mutable_list()->mutable_s()) {
+        if (!entry.starts_with(kPrefix)) continue;
+        const std::string other = entry.substr(kPrefix.size());
+        if (scope.nodes.contains(other)) {
+          entry = fmt::format("{}{}", kPrefix, NameIn(scope, other));
+        }
+      }
+    }
+    return copy;
+  }
+
+  // Attributes of generic functions come from the call.
+  static void SubstituteAttr(const Scope& scope, AttrValue& value) {
+    if (value.value_case() != AttrValue::kPlaceholder) return;
+    const auto f = scope.call.attr().find("f");
+    const auto& attrs = f != scope.call.attr().end() && f->second.has_func()
+                            ? f->second.func().attr()
+                            : scope.call.attr();
+    const auto given = attrs.find(value.placeholder());
+    if (given != attrs.end()) {
+      const AttrValue copy = given->second;
+      value = copy;
+    }
+  }
+
+  // What a text of the body ("argument", "node:output:0", "^node") is outside.
+  absl::StatusOr<std::string> InputOf(const std::string& text, const Scope& scope) const {
+    if (text.starts_with('^')) {
+      const std::string node = text.substr(1);
+      const auto argument = scope.by_argument.find(node);
+      if (argument != scope.by_argument.end()) {
+        const InputRef ref = ParseInput(scope.arguments[argument->second]);
+        return fmt::format("^{}", ref.node);
+      }
+      return fmt::format("^{}", NameIn(scope, node));
+    }
+    const BodyInput input = ParseBodyInput(text);
+    const auto argument = scope.by_argument.find(input.node);
+    if (argument != scope.by_argument.end() && !scope.nodes.contains(input.node)) {
+      return scope.arguments[argument->second];
+    }
+    const auto node = scope.nodes.find(input.node);
+    if (node == scope.nodes.end()) {
+      return InvalidArgument("Input for {} not found: {}",
+                             scope.function.signature().name(), text);
+    }
+    ASSIGN_OR_RETURN(const int output, OutputOf(*node->second, input));
+    return FormatInput(NameIn(scope, input.node), output);
+  }
+
+  // The number of a body node's output.
+  absl::StatusOr<int> OutputOf(const NodeDef& node, const BodyInput& input) const {
+    const auto unknown = InvalidArgument("output '{}' of node '{}' ({}) is not known",
+                                         input.output, node.name(), node.op());
+    if (input.index < 0) return unknown;
+    if (const auto function = functions_.find(node.op()); function != functions_.end()) {
+      const auto& results = function->second->signature().output_arg();
+      const auto it = std::find_if(results.begin(), results.end(), [&](const auto& arg) {
+        return arg.name() == input.output;
+      });
+      if (it == results.end()) return unknown;
+      return static_cast<int>(it - results.begin());
+    }
+    const auto* const names = NamedOutputs(node.op());
+    if (names == nullptr) return input.index;
+    const auto it = std::find(names->begin(), names->end(), input.output);
+    if (it == names->end() || input.index != 0) return unknown;
+    return static_cast<int>(it - names->begin());
+  }
+
+  // The node that stands for the call.
+  absl::Status AddResults(const Scope& scope, GraphDef& result) {
+    const auto& results = scope.function.signature().output_arg();
+    std::vector<std::string> sources;
+    for (const auto& output : results) {
+      const auto ret = scope.function.ret().find(output.name());
+      if (ret == scope.function.ret().end()) {
+        return InvalidArgument("the function has no result '{}'", output.name());
+      }
+      ASSIGN_OR_RETURN(std::string source, InputOf(ret->second, scope));
+      sources.push_back(std::move(source));
+    }
+    NodeDef node;
+    node.set_name(scope.call.name());
+    node.set_device(scope.call.device());
+    node.set_op(sources.empty() ? "NoOp" : "Identity");
+    if (!sources.empty()) {
+      AttrValue type;
+      type.set_type(results[0].type());
+      if (!results[0].type_attr().empty()) {
+        type.set_placeholder(results[0].type_attr());
+        SubstituteAttr(scope, type);
+      }
+      node.add_input(sources[0]);
+      (*node.mutable_attr())["T"] = type;
+    }
+    std::set<std::string> controls;
+    for (const auto& [name, control] : scope.function.control_ret()) {
+      controls.insert(NameIn(scope, control));
+    }
+    for (const std::string& control : controls) node.add_input("^" + control);
+    if (sources.empty() && controls.empty()) {
+      for (const std::string& control : scope.controls) node.add_input(control);
+    }
+    RETURN_IF_ERROR(AddNode(std::move(node), result));
+    for (size_t k = 1; k < sources.size(); ++k) {
+      redirected_.emplace(FormatInput(scope.call.name(), static_cast<int>(k)),
+                          sources[k]);
+    }
+    return absl::OkStatus();
+  }
+
+  // Results but the first are read where they are made; that may be a call again.
+  void Redirect(std::string& input) const {
+    for (int steps = 0; steps <= kMaxDepth; ++steps) {
+      const auto it = redirected_.find(input);
+      if (it == redirected_.end()) return;
+      input = it->second;
+    }
+  }
+
+  const GraphDef& graph_;
+  const uint64_t max_bytes_;
+  uint64_t bytes_ = 0;
+  std::unordered_map<std::string, const FunctionDef*> functions_;
+  std::unordered_map<std::string, std::string> redirected_;  // inputs
+};
+
+}  // namespace
+
+absl::StatusOr<GraphDef> InlineFunctions(const GraphDef& graph, uint64_t max_bytes) {
+  return Inliner(graph, max_bytes).Run();
+}
+
+}  // namespace oriel::graph

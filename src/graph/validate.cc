@@ -199,12 +199,31 @@ absl::Status CheckConst(const NodeDef& node) {
   return absl::OkStatus();
 }
 
+// Of placeholders and variables.
+absl::Status CheckDeclaredShape(const NodeDef& node) {
+  if (!node.op().starts_with("Placeholder") && !node.op().starts_with("Var")) {
+    return absl::OkStatus();
+  }
+  const auto it = node.attr().find("shape");
+  if (it == node.attr().end() || it->second.shape().unknown_rank()) {
+    return absl::OkStatus();
+  }
+  const std::string what = fmt::format("node '{}' ({})", node.name(), node.op());
+  auto shape = ShapeFromProto(it->second.shape());
+  if (!shape.ok()) return Annotate(shape.status(), what);
+  for (int d = 0; d < shape->rank(); ++d) {
+    if (shape->dim(d) == -1) shape->set_dim(d, 1);  // not known
+  }
+  return CheckedElements(*shape, 1, what).status();
+}
+
 }  // namespace
 
 absl::Status ValidateGraph(const GraphDef& graph) {
   ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
   for (int i = 0; i < index.size(); ++i) {
     RETURN_IF_ERROR(CheckTypes(index, i));
+    RETURN_IF_ERROR(CheckDeclaredShape(index.node(i)));
     if (index.node(i).op() == "Const") RETURN_IF_ERROR(CheckConst(index.node(i)));
   }
   return absl::OkStatus();

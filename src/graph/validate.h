@@ -10,7 +10,8 @@ namespace oriel::graph {
 // (the table in validate.cc; others are not looked into): the number of inputs,
 // that each input's type is the one its consumer's attribute says, that the
 // output of a node that is read exists, and that the value of every Const has the
-// dtype of its attribute and as many elements as its shape.
+// dtype of its attribute and as many elements as its shape. Shapes of placeholders and
+// variables are of at most 2^40 elements.
 // kInvalidArgument names the node, what was found and what was wanted.
 absl::Status ValidateGraph(const tensorflow::GraphDef& graph);
 

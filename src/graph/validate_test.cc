@@ -129,6 +129,22 @@ TEST(ValidateGraph, ChecksConstants) {
   EXPECT_THAT(ErrorOf(graph), HasSubstr("node 'c' (Const) has no value"));
 }
 
+TEST(ValidateGraph, BoundsDeclaredShapes) {
+  for (const char* op : {"Placeholder", "VariableV2", "VarHandleOp"}) {
+    GraphDef graph;
+    AddNode(graph, "x", op);
+    const auto error = [&](const Shape& shape) {
+      SetShape(*graph.mutable_node(0), "shape", shape);
+      return std::string(Message(ValidateGraph(graph)));
+    };
+    EXPECT_EQ(error({-1, 3}), "");
+    EXPECT_EQ(error({0, 3}), "");
+    EXPECT_THAT(error({-2, 3}), HasSubstr(fmt::format("node 'x' ({})", op)));
+    EXPECT_THAT(error({-1, int64_t{1} << 62, 1024}),
+                HasSubstr(fmt::format("node 'x' ({})", op)));
+  }
+}
+
 TEST(GraphIndex, KnowsEdgesAndOrder) {
   GraphDef graph;
   AddNode(graph, "sum", "AddV2", {"a", "split:1", "^x"});

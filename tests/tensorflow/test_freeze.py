@@ -621,6 +621,7 @@ class Freeze(harness.TestCase):
                 "node 'mul' (Mul): has 1 inputs, want 2")
         hostile(lambda nodes, mul: setattr(mul, "name", ""),
                 "Node name contains invalid characters", "has no name")
+        hostile(huge, "", "node 'x' (Placeholder)")
         hostile(huge_const, "", "node 'a/initial_value'")
 
 

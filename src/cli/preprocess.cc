@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
-#include <numeric>
 
 #include "base/cpus.h"
 #include "base/files.h"
 #include "base/ordered_work.h"
-#include "base/philox.h"
 #include "base/progress.h"
+#include "base/random_permutation.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/contact_sheet.h"
@@ -163,19 +162,6 @@ absl::StatusOr<OutputOptions> ChooseOutput(const Flags& flags,
   return options;
 }
 
-// The images in the order of one pass over them.
-std::vector<uint32_t> PassOrder(size_t images, int repeat, const Flags& flags) {
-  std::vector<uint32_t> order(images);
-  std::iota(order.begin(), order.end(), 0);
-  if (!flags.shuffle) return order;
-  // A stream that no image has.
-  RandomStream random(flags.seed, ~uint64_t{0} - static_cast<uint64_t>(repeat));
-  for (size_t i = images; i > 1; --i) {
-    std::swap(order[i - 1], order[random.Below(static_cast<uint32_t>(i))]);
-  }
-  return order;
-}
-
 // What a thread makes of an item.
 struct Made {
   absl::Status status;
@@ -191,20 +177,21 @@ struct Job {
   std::optional<AtomicFile> manifest;
   int repeat = 1;
   int threads = 1;
-  std::vector<std::vector<uint32_t>> order;  // image numbers of each pass
+  bool shuffle = false;
 
   size_t items() const { return dataset.images.size() * repeat; }
   // Pass after pass.
-  OutputItem Item(size_t position, uint32_t& number) const {
+  OutputItem Item(size_t position, size_t& number) const {
     const size_t images = dataset.images.size();
     const int pass = static_cast<int>(position / images);
-    number = order[pass][position % images];
+    number = position % images;
+    if (shuffle) number = RandomPermutation(images, work.seed, pass)(number);
     return {dataset.images[number], pass, position};
   }
 };
 
 Made MakeItem(const Job& job, size_t position) {
-  uint32_t number = 0;
+  size_t number = 0;
   const OutputItem item = job.Item(position, number);
   thread_local std::vector<float> pixels;
   pixels.resize(size_t(job.work.eval.height) * job.work.eval.width * 3);
@@ -232,7 +219,7 @@ absl::StatusOr<size_t> RunJob(Job& job, bool quiet) {
   const absl::Status status = OrderedWork<Made>::Run(
       job.items(), job.threads, ahead, [&](size_t i) { return MakeItem(job, i); },
       [&](size_t position, Made made) -> absl::Status {
-        uint32_t number = 0;
+        size_t number = 0;
         const OutputItem item = job.Item(position, number);
         progress.Update(position + 1);
         if (!made.status.ok()) {
@@ -277,9 +264,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   job.repeat = flags.repeat;
   job.threads = flags.threads > 0 ? flags.threads : AvailableCpus();
   const size_t images = job.dataset.images.size();
-  for (int pass = 0; pass < job.repeat; ++pass) {
-    job.order.push_back(PassOrder(images, pass, flags));
-  }
+  job.shuffle = flags.shuffle;
   if (!flags.sheet.empty()) {
     constexpr int kColumns = 8;
     SheetOptions sheet{flags.sheet, flags.sheet_rows, 1, job.threads};
@@ -382,7 +367,8 @@ void AddTrainOptions(CLI::App& command, Flags& flags) {
   command
       .add_option("--max-attempts", flags.box.max_attempts,
                   "To find a random part, before the whole image is taken")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000));
 }
 
 void AddLabelOptions(CLI::App& command, Flags& flags) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
 #include <memory>
 
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
@@ -11,6 +13,7 @@
 #include "cli/image_inputs.h"
 #include "cli/score_table.h"
 #include "model/classify_images.h"
+#include "model/graph_classifier.h"
 #include "model/model_directory.h"
 #include "model/session.h"
 
@@ -64,7 +67,80 @@ std::string FormatJson(const std::string& name, const ImageResult& result) {
   return line + "]}";
 }
 
+// Prints results as they come.
+class Printer {
+ public:
+  Printer(const Flags& flags, const std::vector<ImageInput>& inputs)
+      : flags_(flags),
+        inputs_(inputs),
+        // Results on a terminal are progress enough, and the two would mix.
+        progress_("classifying", ProgressUnit::kItems, inputs.size(),
+                  inputs.size() < 2 || table_.columns > 0) {}
+
+  void Print(const ImageResult& result) {
+    const std::string& name = inputs_[result.index].name;
+    if (!result.status.ok()) ++failed_;
+    if (flags_.json) {
+      fmt::print("{}\n", FormatJson(name, result));
+    } else if (result.status.ok()) {
+      fmt::print("{}\n{}", Printable(name), FormatScoreTable(result.top, table_));
+    } else {
+      std::fflush(stdout);
+      fmt::print(stderr, "{}: {}\n", Printable(name), Reason(result.status, name));
+    }
+    std::fflush(stdout);
+    progress_.Update(result.index + 1);
+  }
+
+  void Finish() { progress_.Finish(); }
+
+  // The exit code, and a line when there were failures among several images.
+  int Conclude() const {
+    if (failed_ > 0 && inputs_.size() > 1) {
+      fmt::print(stderr, "{} of {} images could not be classified\n", failed_,
+                 inputs_.size());
+    }
+    return failed_ == 0 ? 0 : 1;
+  }
+
+ private:
+  const Flags& flags_;
+  const std::vector<ImageInput>& inputs_;
+  const ScoreTableOptions table_ = StdoutTableOptions();
+  Progress progress_;
+  size_t failed_ = 0;
+};
+
+// With a graph that decodes images itself, one after the other.
+absl::StatusOr<int> RunGraph(const Flags& flags) {
+  const std::vector<ImageInput> inputs = CollectInputs(flags.images);
+  model::GraphClassifierOptions options;
+  options.backend = flags.backend;
+  options.precision = flags.precision;
+  options.threads = flags.threads;
+  ASSIGN_OR_RETURN(const auto classifier,
+                   model::GraphClassifier::Open(flags.model, options));
+  WarnOfPrecision(flags.precision);
+  Printer printer(flags, inputs);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    ImageResult result{i, absl::OkStatus(), {}};
+    const absl::StatusOr<std::string> bytes = inputs[i].read();
+    result.status = bytes.status();
+    if (bytes.ok()) {
+      auto top = classifier->Classify(AsBytes(*bytes), flags.top_k);
+      result.status = top.status();
+      if (top.ok()) result.top = *std::move(top);
+    }
+    printer.Print(result);
+    RETURN_IF_ERROR(CheckInterrupted());
+  }
+  printer.Finish();
+  return printer.Conclude();
+}
+
 absl::StatusOr<int> Run(const Flags& flags) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(flags.model, error)) return RunGraph(flags);
   ASSIGN_OR_RETURN(const auto directory,
                    flags.model.empty() ? model::FindDefaultModel(flags.model_dir)
                                        : model::FindModel(flags.model, flags.model_dir));
@@ -84,40 +160,19 @@ absl::StatusOr<int> Run(const Flags& flags) {
                DescribePrecision(session->precision()), session->plan_cache_report());
   }
 
-  const ScoreTableOptions table = StdoutTableOptions();
-  // Results on a terminal are progress enough, and the two would mix.
-  Progress progress("classifying", ProgressUnit::kItems, inputs.size(),
-                    inputs.size() < 2 || table.columns > 0);
-  size_t failed = 0;
-  const auto on_result = [&](const ImageResult& result) {
-    const std::string& name = inputs[result.index].name;
-    if (!result.status.ok()) ++failed;
-    if (flags.json) {
-      fmt::print("{}\n", FormatJson(name, result));
-    } else if (result.status.ok()) {
-      fmt::print("{}\n{}", Printable(name), FormatScoreTable(result.top, table));
-    } else {
-      std::fflush(stdout);
-      fmt::print(stderr, "{}: {}\n", Printable(name), Reason(result.status, name));
-    }
-    std::fflush(stdout);
-    progress.Update(result.index + 1);
-  };
+  Printer printer(flags, inputs);
+  const auto on_result = [&](const ImageResult& result) { printer.Print(result); };
   model::ClassifyImagesOptions classify;
   classify.top_k = flags.top_k;
   classify.honor_exif = !flags.no_exif;
   classify.decode_threads = flags.threads;
   RETURN_IF_ERROR(model::ClassifyImages(*session, inputs, classify, on_result));
-  progress.Finish();
+  printer.Finish();
   const absl::Status saved = session->SavePlanCache();
   if (!saved.ok() && flags.verbose) {
     fmt::print(stderr, "no plan cache was written: {}\n", Message(saved));
   }
-  if (failed > 0 && inputs.size() > 1) {
-    fmt::print(stderr, "{} of {} images could not be classified\n", failed,
-               inputs.size());
-  }
-  return failed == 0 ? 0 : 1;
+  return printer.Conclude();
 }
 
 }  // namespace
@@ -130,8 +185,9 @@ Action SetupClassify(CLI::App& command) {
                   "stdin")
       ->required();
   command.add_option("--model", flags->model,
-                     "Name of an exported model, or the path of its directory; without "
-                     "it: inception_resnet_v2 if exported, else efficientnet_lite2");
+                     "Name of an exported model, the path of its directory, or a frozen "
+                     "graph that decodes images itself; without it: inception_resnet_v2 "
+                     "if exported, else efficientnet_lite2");
   command.add_option("--model-dir", flags->model_dir, "Where models are exported to")
       ->capture_default_str();
   command.add_option("--top-k", flags->top_k, "Labels to show of each image")

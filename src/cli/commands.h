@@ -15,6 +15,7 @@ Action SetupExportInferenceGraph(CLI::App& command);
 Action SetupFreezeGraph(CLI::App& command);
 Action SetupInspect(CLI::App& command);
 Action SetupMergeLabels(CLI::App& command);
+Action SetupOps(CLI::App& command);
 Action SetupOptimizeForInference(CLI::App& command);
 Action SetupPreprocess(CLI::App& command);
 Action SetupRun(CLI::App& command);

@@ -32,6 +32,7 @@ constexpr std::array kCommands = {
             SetupInspect},
     Command{"merge-labels", "Put ids and descriptions together, a line per class",
             SetupMergeLabels},
+    Command{"ops", "List the operations that the engine runs", SetupOps},
     Command{"optimize-for-inference", "Make a frozen GraphDef smaller and faster",
             SetupOptimizeForInference},
     Command{"preprocess", "Make network inputs of images, augmented for training or not",

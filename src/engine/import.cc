@@ -6,8 +6,10 @@
 
 #include "engine/op_setup.h"
 #include "engine/ops.h"
+#include "engine/unsupported.h"
 #include "graph/graph_index.h"
 #include "graph/graph_util.h"
+#include "graph/inline_functions.h"
 #include "tensor/tensor_proto.h"
 
 namespace oriel::engine {
@@ -58,6 +60,19 @@ struct LazyFold {
   }
 };
 
+// What operations make whose attribute T is of what they read.
+constexpr std::pair<std::string_view, DType> kMade[] = {
+    {"Equal", DType::kBool},
+    {"Greater", DType::kBool},
+    {"GreaterEqual", DType::kBool},
+    {"Less", DType::kBool},
+    {"LessEqual", DType::kBool},
+    {"NotEqual", DType::kBool},
+    {"ResizeArea", DType::kFloat32},
+    {"ResizeBicubic", DType::kFloat32},
+    {"ResizeBilinear", DType::kFloat32},
+};
+
 struct Endpoint {
   int node = 0;
   int output = 0;
@@ -82,7 +97,7 @@ class Importer {
     ir_.nodes = static_cast<int>(order.size());
     RETURN_IF_ERROR(CheckOps(order));
     for (const int node : order) RETURN_IF_ERROR(ImportNode(node));
-    if (!unsupported_.empty()) return ListUnsupported();
+    if (!unsupported_.empty()) return unsupported_.Error();
     for (const Endpoint& endpoint : wanted) {
       ASSIGN_OR_RETURN(const ValueId value,
                        ValueOf(endpoint, fmt::format("output '{}'", NameOf(endpoint))));
@@ -111,6 +126,10 @@ class Importer {
 
   // The element type of a tensor that is fed: what the node says of itself.
   absl::StatusOr<DType> FedType(Endpoint endpoint) const {
+    const std::string& op = node(endpoint.node).op();
+    for (const auto& [made_by, dtype] : kMade) {
+      if (op == made_by) return dtype;
+    }
     for (const char* attr : {"dtype", "DstT", "out_type", "T"}) {
       if (node(endpoint.node).attr().contains(attr)) {
         return graph::GetType(node(endpoint.node), attr);
@@ -146,6 +165,30 @@ class Importer {
     for (const auto& [name, shape] : options_.inputs) {
       ASSIGN_OR_RETURN(const Endpoint endpoint, Find(name, "input"));
       RETURN_IF_ERROR(AddInput(endpoint, shape));
+    }
+    for (const auto& [name, tensor] : options_.values) {
+      ASSIGN_OR_RETURN(const Endpoint endpoint, Find(name, "value"));
+      RETURN_IF_ERROR(AddKnown(endpoint, tensor));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddKnown(Endpoint endpoint, const Tensor& tensor) {
+    const std::string name = NameOf(endpoint);
+    if (!IsPlainType(tensor.dtype()) || tensor.shape().rank() > kMaxRank) {
+      return InvalidArgument("value '{}' is {}{}", name, DTypeName(tensor.dtype()),
+                             tensor.shape().ToString());
+    }
+    std::string key =
+        DerivedKey(name, std::vector{tensor.shape().ToString(),
+                                     std::string(AsStringView(tensor.bytes()))});
+    const ValueId value = ir_.AddValue(
+        {.name = name,
+         .dtype = tensor.dtype(),
+         .shape = tensor.shape(),
+         .constant = std::make_shared<const Constant>(std::move(key), tensor)});
+    if (!fed_.emplace(endpoint, value).second) {
+      return InvalidArgument("'{}' is given twice", name);
     }
     return absl::OkStatus();
   }
@@ -201,16 +244,10 @@ class Importer {
   absl::Status CheckOps(const std::vector<int>& order) {
     for (const int index : order) {
       if (!IsPlaceholder(node(index)) && FindOp(node(index).op()) == nullptr) {
-        unsupported_.push_back(
-            fmt::format("{} (node '{}')", node(index).op(), node(index).name()));
+        unsupported_.Add(node(index).op(), node(index).name());
       }
     }
-    return unsupported_.empty() ? absl::OkStatus() : ListUnsupported();
-  }
-
-  absl::Status ListUnsupported() const {
-    return Unimplemented("the engine does not support: {}",
-                         fmt::join(unsupported_, "; "));
+    return unsupported_.empty() ? absl::OkStatus() : unsupported_.Error();
   }
 
   // kNoValue: the node has it, but cannot be run (it is in unsupported_).
@@ -257,13 +294,21 @@ class Importer {
     const OpType* type = FindOp(def.op());
     const absl::Status status = type->setup(setup);
     if (status.code() == absl::StatusCode::kUnimplemented) {
-      unsupported_.emplace_back(Message(status));
+      unsupported_.Add(UnsupportedReason(status, setup), def.name());
       poisoned_.insert(index);
       return absl::OkStatus();
     }
     RETURN_IF_ERROR(status);
     AddResults(index, *type, setup);
     return absl::OkStatus();
+  }
+
+  // What setup said of a node, without its name.
+  static std::string UnsupportedReason(const absl::Status& status, const OpSetup& setup) {
+    std::string_view message = Message(status);
+    const std::string where = setup.where() + ": ";
+    if (message.starts_with(where)) message.remove_prefix(where.size());
+    return fmt::format("{}: {}", setup.node().op(), message);
   }
 
   // Turns what setup said into values and, where work remains, an operation.
@@ -362,7 +407,7 @@ class Importer {
   std::map<Endpoint, ValueId> fed_;
   std::vector<std::vector<ValueId>> values_;  // by node and output
   std::unordered_set<int> poisoned_;          // nodes whose values cannot be had
-  std::vector<std::string> unsupported_;
+  UnsupportedList unsupported_;
   int64_t folded_bytes_ = 0;
 };
 
@@ -370,8 +415,16 @@ class Importer {
 
 absl::StatusOr<Ir> ImportGraph(const tensorflow::GraphDef& graph,
                                const PlanOptions& options) {
-  ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
-  return Importer(index, options).Import();
+  if (graph.library().function().empty()) {
+    ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
+    return Importer(index, options).Import();
+  }
+  ASSIGN_OR_RETURN(tensorflow::GraphDef inlined, graph::InlineFunctions(graph));
+  const auto kept = std::make_shared<const tensorflow::GraphDef>(std::move(inlined));
+  ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(*kept));
+  ASSIGN_OR_RETURN(Ir ir, Importer(index, options).Import());
+  ir.graph = kept;
+  return ir;
 }
 
 }  // namespace oriel::engine

@@ -12,6 +12,7 @@
 #include "engine/quantize/quantization.h"
 #include "engine/unary.h"
 #include "tensor/tensor.h"
+#include "tensorflow/graph.pb.h"
 
 namespace oriel::engine {
 
@@ -101,6 +102,8 @@ struct Ir {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;  // may repeat, and may be inputs or constants
   int nodes = 0;                 // of the GraphDef, that the outputs need
+  // Whose constants are borrowed, where that is not the GraphDef that was imported.
+  std::shared_ptr<const tensorflow::GraphDef> graph;
 
   ValueId AddValue(Value value) {
     values.push_back(std::move(value));

@@ -43,6 +43,10 @@ class OpSetup {
   bool IsConstant(int input) const {
     return ir_.values[inputs_[input]].constant != nullptr;
   }
+  // The value of such an input.
+  const Tensor& ConstantValue(int input) const {
+    return ir_.values[inputs_[input]].constant->tensor();
+  }
 
   // kInvalidArgument / kUnimplemented "node 'x' (Op): ...".
   template <typename... Args>

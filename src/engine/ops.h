@@ -36,7 +36,10 @@ struct OpType {
   SetupFn setup;
   RefFn ref;        // null where setup forwards inputs and no work remains
   OneDnnFn onednn;  // null: the reference kernel serves
-  bool foldable;    // worth computing at compile time when all inputs are constant
+  // Worth computing at compile time when all inputs are constant. Operations with a
+  // kernel that are not make a network: DynamicPlan leaves them to a Plan.
+  bool foldable;
+  const char* limits = "";  // what is not supported, for docs/supported_ops.md
 };
 
 // By name.

@@ -79,6 +79,10 @@ struct PlanOptions {
   // Run.
   std::vector<std::pair<std::string, Shape>> inputs;
 
+  // Tensors that are known already, numbers or bool: they are constants of the plan,
+  // and what lies before them is not run.
+  std::vector<std::pair<std::string, Tensor>> values;
+
   // Tensors to compute, by name; at least one.
   std::vector<std::string> outputs;
 

@@ -1,12 +1,12 @@
-// Functions of one and two numbers, batch norm that stands alone, softmax.
+// Functions of one and two numbers, softmax, local response normalization.
 
 #include "engine/ops/elementwise.h"
 
-#include <cmath>
+#include <optional>
 
 #include "engine/onednn/lowering.h"
 #include "engine/onednn/lowerings.h"
-#include "engine/ops/batch_norm.h"
+#include "engine/ops/lrn.h"
 #include "engine/quantize/quantize.h"
 
 namespace oriel::engine::onednn {
@@ -14,7 +14,7 @@ namespace {
 
 using dnnl::memory;
 
-dnnl::algorithm Algorithm(BinaryKind kind) {
+std::optional<dnnl::algorithm> Algorithm(BinaryKind kind) {
   switch (kind) {
     case BinaryKind::kAdd:
       return dnnl::algorithm::binary_add;
@@ -28,8 +28,9 @@ dnnl::algorithm Algorithm(BinaryKind kind) {
       return dnnl::algorithm::binary_max;
     case BinaryKind::kMin:
       return dnnl::algorithm::binary_min;
+    default:  // by the reference's loop
+      return std::nullopt;
   }
-  return dnnl::algorithm::undef;
 }
 
 }  // namespace
@@ -53,6 +54,8 @@ absl::StatusOr<bool> LowerUnary(Lowering& lowering, const Op& op) {
 
 absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op) {
   const BinaryKind kind = op.attrs_as<BinaryAttrs>().kind;
+  const auto algorithm = Algorithm(kind);
+  if (!algorithm) return false;
   const Shape& dst_shape = lowering.shape(op.outputs[0]);
   ValueId left = op.inputs[0], right = op.inputs[1];
   // The left one has to be whole, and is better computed than constant.
@@ -82,7 +85,7 @@ absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op) {
     b.desc = Lowering::PlainDesc(Shape(std::move(dims)));
   }
   const dnnl::binary::primitive_desc primitive(
-      dnnl::binary::desc(Algorithm(kind), a.desc, b.desc, dst), Lowering::NewAttr(),
+      dnnl::binary::desc(*algorithm, a.desc, b.desc, dst), Lowering::NewAttr(),
       CpuEngine());
   const SlotId to = dst == a.desc ? lowering.PlaceLike(op.outputs[0], a)
                                   : lowering.Define(op.outputs[0], dst);
@@ -90,51 +93,6 @@ absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op) {
       op, dnnl::binary(primitive), primitive.scratchpad_desc(),
       {{{DNNL_ARG_SRC_0, a.desc}, a.slot}, {{DNNL_ARG_SRC_1, b.desc}, b.slot}},
       {{{DNNL_ARG_DST, dst}, to}});
-  return true;
-}
-
-// dst = src * scale + shift with numbers made here, as one product with a sum after
-// it.
-absl::StatusOr<bool> LowerBatchNorm(Lowering& lowering, const Op& op) {
-  std::vector<std::span<const float>> data(op.inputs.size());
-  std::vector<std::string> keys;
-  for (size_t i = 1; i < op.inputs.size(); ++i) {
-    const auto& constant = lowering.value(op.inputs[i]).constant;
-    if (constant == nullptr) return false;
-    data[i] = constant->tensor().data<float>();
-    keys.push_back(constant->key());
-  }
-  const double epsilon = op.attrs_as<BatchNormAttrs>().epsilon;
-  const size_t channels = data[1].size();
-  std::vector<float> scale(channels), shift(channels);
-  for (size_t c = 0; c < channels; ++c) {
-    const double factor = (data.size() > 4 ? data[4][c] : 1.0) /
-                          std::sqrt(static_cast<double>(data[3][c]) + epsilon);
-    scale[c] = static_cast<float>(factor);
-    shift[c] = static_cast<float>(data[1][c] - data[2][c] * factor);
-  }
-  ASSIGN_OR_RETURN(const SlotId scale_slot,
-                   lowering.AddVector(DerivedKey(op.name + "/scale", keys), scale));
-  ASSIGN_OR_RETURN(const SlotId shift_slot,
-                   lowering.AddVector(DerivedKey(op.name + "/shift", keys), shift));
-  ASSIGN_OR_RETURN(const Located src,
-                   lowering.Get(op.inputs[0], lowering.TypeOf(op.outputs[0])));
-  const memory::desc vector =
-      Lowering::PlainDesc(Shape{1, 1, 1, static_cast<int64_t>(channels)});
-  dnnl::primitive_attr attr = Lowering::NewAttr();
-  dnnl::post_ops post_ops;
-  post_ops.append_binary(dnnl::algorithm::binary_add, vector);
-  attr.set_post_ops(post_ops);
-  const dnnl::binary::primitive_desc primitive(
-      dnnl::binary::desc(dnnl::algorithm::binary_mul, src.desc, vector, src.desc), attr,
-      CpuEngine());
-  const SlotId to = lowering.PlaceLike(op.outputs[0], src);
-  lowering.AddPrimitive(
-      op, dnnl::binary(primitive), primitive.scratchpad_desc(),
-      {{{DNNL_ARG_SRC_0, src.desc}, src.slot},
-       {{DNNL_ARG_SRC_1, vector}, scale_slot},
-       {{DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, vector}, shift_slot}},
-      {{{DNNL_ARG_DST, src.desc}, to}});
   return true;
 }
 
@@ -147,6 +105,23 @@ absl::StatusOr<bool> LowerFakeQuantize(Lowering& lowering, const Op& op) {
       MakeFakeQuantizeKernel(op.attrs_as<FakeQuantizeAttrs>().quantization,
                              static_cast<int64_t>(src.desc.get_size() / sizeof(float))),
       {src.slot}, {dst});
+  return true;
+}
+
+absl::StatusOr<bool> LowerLrn(Lowering& lowering, const Op& op) {
+  const auto& attrs = op.attrs_as<LrnAttrs>();
+  const int64_t size = 2 * attrs.radius + 1;
+  ASSIGN_OR_RETURN(const Located src,
+                   lowering.Get(op.inputs[0], lowering.TypeOf(op.outputs[0])));
+  const auto desc = dnnl::lrn_forward::desc(
+      dnnl::prop_kind::forward_inference, dnnl::algorithm::lrn_across_channels, src.desc,
+      size, attrs.alpha * static_cast<float>(size), attrs.beta, attrs.bias);
+  const dnnl::lrn_forward::primitive_desc primitive(desc, Lowering::NewAttr(),
+                                                    CpuEngine());
+  const SlotId to = lowering.Define(op.outputs[0], primitive.dst_desc());
+  lowering.AddPrimitive(op, dnnl::lrn_forward(primitive), primitive.scratchpad_desc(),
+                        {{{DNNL_ARG_SRC, src.desc}, src.slot}},
+                        {{{DNNL_ARG_DST, primitive.dst_desc()}, to}});
   return true;
 }
 

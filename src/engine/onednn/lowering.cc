@@ -7,6 +7,7 @@
 #include "engine/onednn/lowerings.h"
 #include "engine/ops.h"
 #include "engine/ops/array_ops.h"
+#include "engine/rewrite.h"
 #include "engine/weight_store.h"
 
 namespace oriel::engine::onednn {
@@ -127,10 +128,14 @@ dnnl::primitive_attr Lowering::NewAttr() {
 std::optional<Lowering::Eltwise> Lowering::FindEltwise(const UnaryFunction& function) {
   using dnnl::algorithm;
   switch (function.kind) {
+    case UnaryKind::kAbs:
+      return Eltwise{algorithm::eltwise_abs};
     case UnaryKind::kElu:
       return Eltwise{algorithm::eltwise_elu, 1};
     case UnaryKind::kExp:
       return Eltwise{algorithm::eltwise_exp};
+    case UnaryKind::kHardSwish:
+      return Eltwise{algorithm::eltwise_hardswish};
     case UnaryKind::kLeakyRelu:
       return Eltwise{algorithm::eltwise_relu, function.alpha};
     case UnaryKind::kNeg:
@@ -139,18 +144,21 @@ std::optional<Lowering::Eltwise> Lowering::FindEltwise(const UnaryFunction& func
       return Eltwise{algorithm::eltwise_relu};
     case UnaryKind::kRelu6:
       return Eltwise{algorithm::eltwise_clip, 0, 6};
-    case UnaryKind::kRsqrt:
-      return std::nullopt;
+    case UnaryKind::kRound:
+      return Eltwise{algorithm::eltwise_round};
     case UnaryKind::kSigmoid:
       return Eltwise{algorithm::eltwise_logistic};
     case UnaryKind::kSqrt:
       return Eltwise{algorithm::eltwise_sqrt};
     case UnaryKind::kSquare:
       return Eltwise{algorithm::eltwise_square};
+    case UnaryKind::kSwish:
+      return Eltwise{algorithm::eltwise_swish, 1};
     case UnaryKind::kTanh:
       return Eltwise{algorithm::eltwise_tanh};
+    default:  // by the reference's loop
+      return std::nullopt;
   }
-  return std::nullopt;
 }
 
 void Lowering::AppendActivation(const UnaryFunction& function, dnnl::post_ops& post_ops) {
@@ -321,8 +329,8 @@ void Lowering::PlanSlices() {
       }
     }
     if (concat || type == "Conv2D" || type == "DepthwiseConv2dNative" ||
-        type == kDepthwiseBlock || type == kRoundToBf16 || type == "MaxPool" ||
-        type == "AvgPool") {
+        type == kDepthwiseBlock || type == kScaleShiftOp || type == kRoundToBf16 ||
+        type == "MaxPool" || type == "AvgPool") {
       own[op.outputs[0]] = true;
     }
   }

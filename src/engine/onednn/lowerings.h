@@ -14,6 +14,8 @@ absl::StatusOr<bool> LowerConv(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerPool(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerMatMul(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerBatchNorm(Lowering& lowering, const Op& op);
+absl::StatusOr<bool> LowerLrn(Lowering& lowering, const Op& op);
+absl::StatusOr<bool> LowerScaleShift(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerSoftmax(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerUnary(Lowering& lowering, const Op& op);
 absl::StatusOr<bool> LowerBinary(Lowering& lowering, const Op& op);

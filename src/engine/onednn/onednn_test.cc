@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 
@@ -287,6 +288,203 @@ TEST(OneDnn, MatricesAndSoftmax) {
     b.Add("p", "Softmax", {"y"});
     ExpectBackendsAgree(b.graph(), {{"x", x}}, {"p", "y"});
     if (HasFatalFailure()) return;
+  }
+}
+
+// Names of the steps that compute something.
+std::vector<std::string> StepOps(const tensorflow::GraphDef& graph, std::string output,
+                                 Backend backend) {
+  const auto plan = Plan::Compile(
+      graph, {.backend = backend, .outputs = {std::move(output)}, .threads = 1});
+  EXPECT_TRUE(plan.ok()) << plan.status().ToString();
+  std::vector<std::string> ops;
+  for (const StepInfo& step : (*plan)->steps()) {
+    if (step.op != "Reorder") ops.push_back(step.op);
+  }
+  return ops;
+}
+
+void AddPad(GraphBuilder& b, const std::string& name, const std::string& src,
+            const std::array<int, 4>& pads) {
+  b.Const(name + "/pads",
+          Tensor::Of<int32_t>(Shape{4, 2}, std::vector<int32_t>{0, 0, pads[0], pads[1],
+                                                                pads[2], pads[3], 0, 0}));
+  b.Add(name, "Pad", {src, name + "/pads"});
+}
+
+// Into the window of what reads the image, where that is the same.
+TEST(OneDnn, PaddedImages) {
+  Random random(21);
+  for (int i = 0; i < 120; ++i) {
+    SCOPED_TRACE(i);
+    const int height = random.Int(1, 9), width = random.Int(1, 9);
+    const int channels = random.Pick({1, 3, 8, 16});
+    const Tensor x = random.Floats(Shape{random.Int(1, 2), height, width, channels});
+    GraphBuilder b;
+    b.Placeholder("x", x.shape());
+    b.Add("relu", random.Pick({"Relu", "Relu6", "Neg", "Tanh"}), {"x"});
+    const std::array<int, 4> pads = {random.Int(0, 3), random.Int(0, 3), random.Int(0, 3),
+                                     random.Int(0, 3)};
+    AddPad(b, "pad", "relu", pads);
+    const int size_h = random.Int(1, std::min(3, height + pads[0] + pads[1]));
+    const int size_w = random.Int(1, std::min(3, width + pads[2] + pads[3]));
+    const char* const padding = random.Pick({"SAME", "VALID"});
+    const int stride_h = random.Int(1, 2), stride_w = random.Int(1, 2);
+    if (random.Int(0, 2) == 0) {
+      b.Pool("y", "pad", random.Pick({"MaxPool", "AvgPool"}), padding, size_h, size_w,
+             stride_h, stride_w);
+    } else {
+      const bool depthwise = random.Bool();
+      b.Const("w", random.Floats(Shape{size_h, size_w, channels, depthwise ? 1 : 5}));
+      b.Conv("y", "pad", "w", padding, stride_h, stride_w, 1, 1,
+             depthwise ? "DepthwiseConv2dNative" : "Conv2D");
+    }
+    std::vector<std::string> outputs = {"y"};
+    if (random.Int(0, 3) == 0) outputs.push_back("pad");
+    ExpectBackendsAgree(b.graph(), {{"x", x}}, std::move(outputs));
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(OneDnn, PaddingIsPartOfTheWindow) {
+  GraphBuilder b;
+  Random random(22);
+  b.Placeholder("x", Shape{1, 8, 8, 3});
+  AddPad(b, "pad1", "x", {3, 3, 3, 3});
+  b.Const("w", random.Floats(Shape{7, 7, 3, 16}));
+  b.Conv("conv", "pad1", "w", "VALID", 2, 2);
+  b.Add("relu", "Relu", {"conv"});
+  AddPad(b, "pad2", "relu", {1, 1, 1, 1});
+  b.Pool("pool", "pad2", "MaxPool", "VALID", 3, 3, 2, 2);
+  EXPECT_EQ(StepOps(b.graph(), "pool", Backend::kOneDnn),
+            (std::vector<std::string>{"Conv2D", "MaxPool"}));
+}
+
+// Swish and its like in the ways that frameworks spell them, alone and after a
+// convolution, and what only looks like them.
+TEST(OneDnn, GatedActivations) {
+  Random random(23);
+  for (int i = 0; i < 160; ++i) {
+    SCOPED_TRACE(i);
+    const int channels = random.Pick({3, 8, 16});
+    const Tensor x = random.Floats(Shape{2, 3, 4, channels}, -5, 5);
+    GraphBuilder b;
+    b.Placeholder("x", x.shape());
+    std::string src = "x";
+    if (random.Bool()) {
+      b.Const("w", random.Floats(Shape{1, 1, channels, channels}));
+      b.Conv("conv", "x", "w", "SAME");
+      src = "conv";
+    }
+    const auto number = [&](const char* name, float value) {
+      b.Const(name, Tensor::Of<float>(Shape{}, std::vector<float>{value}));
+    };
+    number("three", random.Int(0, 5) == 0 ? 2.5f : 3.0f);
+    number("six", 6);
+    number("sixth", random.Int(0, 5) == 0 ? 0.2f : 1.0f / 6);
+    b.Add("sum", "AddV2", {src, "three"});
+    b.Add("relu6", "Relu6", {"sum"});
+    b.Add("hard", "Mul", {"sixth", "relu6"});
+    b.Add("gate", "Sigmoid", {src});
+    switch (random.Int(0, 4)) {
+      case 0:
+        b.Add("y", "Mul", {src, "gate"});
+        break;
+      case 1:
+        b.Add("y", "Mul", {"hard", src});
+        break;
+      case 2:
+        b.Add("product", "Mul", {src, "relu6"});
+        b.Add("y", "RealDiv", {"product", "six"});
+        break;
+      case 3:
+        b.Add("y", "RealDiv", {"relu6", "six"});
+        break;
+      default:
+        b.Add("y", "Mul", {"gate", "gate"});
+    }
+    std::vector<std::string> outputs = {"y"};
+    if (random.Int(0, 3) == 0) outputs.push_back(random.Pick({"relu6", "gate"}));
+    ExpectBackendsAgree(b.graph(), {{"x", x}}, std::move(outputs), 2e-5f);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(OneDnn, GatedActivationsAreOneFunction) {
+  GraphBuilder b;
+  Random random(24);
+  b.Placeholder("x", Shape{1, 4, 4, 8});
+  b.Const("w", random.Floats(Shape{1, 1, 8, 8}));
+  b.Conv("conv", "x", "w", "SAME");
+  b.Add("gate", "Sigmoid", {"conv"});
+  b.Add("swish", "Mul", {"gate", "conv"});
+  EXPECT_EQ(StepOps(b.graph(), "swish", Backend::kOneDnn),
+            std::vector<std::string>{"Conv2D"});
+}
+
+// What scales and shifts channels, in a row, after something that takes none of it, and
+// in slices of a concatenation.
+TEST(OneDnn, ScalesAndShifts) {
+  Random random(25);
+  for (int i = 0; i < 120; ++i) {
+    SCOPED_TRACE(i);
+    const int channels = random.Pick({1, 3, 8, 20});
+    const bool image = random.Int(0, 3) > 0;
+    const Tensor x = random.Floats(image ? Shape{2, 3, 5, channels} : Shape{4, channels});
+    GraphBuilder b;
+    b.Placeholder("x", x.shape());
+    std::string at = "x";
+    const auto vector = [&](const std::string& name, float least) {
+      b.Const(name,
+              random.Floats(random.Int(0, 3) == 0 ? Shape{} : Shape{channels}, least, 2));
+      return name;
+    };
+    const int count = random.Int(1, 4);
+    for (int k = 0; k < count; ++k) {
+      const std::string name = "op" + std::to_string(k);
+      if (image && random.Int(0, 3) == 0) {
+        for (const char* p : {"/s", "/o", "/m", "/v"}) {
+          b.Const(name + p, random.Floats(Shape{channels}, 0.3f, 2));
+        }
+        auto& bn = b.Add(name, "FusedBatchNormV3",
+                         {at, name + "/s", name + "/o", name + "/m", name + "/v"});
+        graph::SetBool(bn, "is_training", false);
+      } else {
+        const std::string other = vector(name + "/c", 0.4f);
+        const char* const op = random.Pick({"Mul", "AddV2", "Sub", "RealDiv"});
+        const bool left = std::string_view(op) == "RealDiv" || random.Bool();
+        b.Add(name, op, {left ? at : other, left ? other : at});
+      }
+      at = name;
+    }
+    if (random.Bool()) {
+      b.Add("end", random.Pick({"Relu", "Relu6", "Tanh"}), {at});
+      at = "end";
+    }
+    if (image && random.Bool()) {
+      b.Ints("axis", {3});
+      b.Add("concat", "ConcatV2", {at, "x", at, "axis"});
+      at = "concat";
+    }
+    std::vector<std::string> outputs = {at};
+    if (random.Int(0, 3) == 0) outputs.push_back("op0");
+    ExpectBackendsAgree(b.graph(), {{"x", x}}, std::move(outputs), 1e-5f);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(OneDnn, ScalesAndShiftsAreOneStep) {
+  GraphBuilder b;
+  Random random(26);
+  b.Placeholder("x", Shape{1, 4, 4, 8});
+  for (const char* name : {"a", "b", "c"}) b.Const(name, random.Floats(Shape{8}));
+  b.Add("mul", "Mul", {"x", "a"});
+  b.Add("sub", "Sub", {"mul", "b"});
+  b.Add("add", "AddV2", {"c", "sub"});
+  b.Add("relu", "Relu", {"add"});
+  for (const Backend backend : {Backend::kOneDnn, Backend::kNative}) {
+    EXPECT_EQ(StepOps(b.graph(), "relu", backend),
+              std::vector<std::string>{"ScaleShift"});
   }
 }
 

@@ -77,6 +77,12 @@ absl::Status SetupPack(OpSetup& setup) {
   return setup.AddOutput(setup.dtype(0), Shape(std::move(dims)));
 }
 
+namespace {
+
+constexpr int64_t kMaxParts = 1 << 16;
+
+}  // namespace
+
 absl::Status SetupSplit(OpSetup& setup) {
   RETURN_IF_ERROR(setup.WantInputs(2));
   ASSIGN_OR_RETURN(const int64_t axis, setup.Integer(0, "the axis"));
@@ -84,7 +90,6 @@ absl::Status SetupSplit(OpSetup& setup) {
   SplitAttrs attrs;
   ASSIGN_OR_RETURN(attrs.axis, Axis(setup, axis, setup.shape(1).rank()));
   Shape part = setup.shape(1);
-  constexpr int64_t kMaxParts = 1 << 16;
   if (count < 1 || count > kMaxParts || part.dim(attrs.axis) % count != 0) {
     return setup.Invalid("cannot split axis {} of shape {} into {} parts", attrs.axis,
                          part.ToString(), count);
@@ -94,6 +99,59 @@ absl::Status SetupSplit(OpSetup& setup) {
   setup.KeepInputs({1});
   for (int64_t i = 0; i < count; ++i) {
     RETURN_IF_ERROR(setup.AddOutput(setup.dtype(1), part));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetupSplitV(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(3));
+  ASSIGN_OR_RETURN(std::vector<int64_t> sizes, setup.Integers(1, "the sizes"));
+  ASSIGN_OR_RETURN(const int64_t axis, setup.Integer(2, "the axis"));
+  SplitAttrs attrs;
+  ASSIGN_OR_RETURN(attrs.axis, Axis(setup, axis, setup.shape(0).rank()));
+  int64_t left = setup.shape(0).dim(attrs.axis);
+  int unknown = -1;
+  bool fits = true;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] == -1 && unknown < 0) {
+      unknown = static_cast<int>(i);
+    } else {
+      fits = fits && sizes[i] >= 0 && sizes[i] <= left;
+      if (fits) left -= sizes[i];
+    }
+  }
+  if (!fits || (unknown < 0 && left != 0)) {
+    return setup.Invalid("cannot split axis {} of shape {} into [{}]", attrs.axis,
+                         setup.shape(0).ToString(), fmt::join(sizes, ","));
+  }
+  if (unknown >= 0) sizes[unknown] = left;
+  setup.SetAttrs(attrs);
+  setup.KeepInputs({0});
+  for (const int64_t size : sizes) {
+    Shape part = setup.shape(0);
+    part.set_dim(attrs.axis, size);
+    RETURN_IF_ERROR(setup.AddOutput(setup.dtype(0), std::move(part)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetupUnpack(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(1));
+  ASSIGN_OR_RETURN(const int64_t axis, graph::GetIntOr(setup.node(), "axis", 0));
+  SplitAttrs attrs;
+  attrs.unpack = true;
+  ASSIGN_OR_RETURN(attrs.axis, Axis(setup, axis, setup.shape(0).rank()));
+  std::vector<int64_t> dims = setup.shape(0).dims();
+  const int64_t count = dims[attrs.axis];
+  ASSIGN_OR_RETURN(const int64_t wanted, graph::GetIntOr(setup.node(), "num", count));
+  if (count != wanted || count > kMaxParts) {
+    return setup.Invalid("cannot unpack {} parts along axis {} of {}", wanted, attrs.axis,
+                         setup.shape(0).ToString());
+  }
+  dims.erase(dims.begin() + attrs.axis);
+  setup.SetAttrs(attrs);
+  for (int64_t i = 0; i < count; ++i) {
+    RETURN_IF_ERROR(setup.AddOutput(setup.dtype(0), Shape(dims)));
   }
   return absl::OkStatus();
 }
@@ -169,6 +227,206 @@ absl::Status SetupTranspose(OpSetup& setup) {
     attrs.perm.push_back(static_cast<int>(axis));
     dims.push_back(src.dim(static_cast<int>(axis)));
   }
+  setup.SetAttrs(std::move(attrs));
+  setup.KeepInputs({0});
+  return setup.AddOutput(setup.dtype(0), Shape(std::move(dims)));
+}
+
+// The indices are constant; an axis, the third input of GatherV2, too.
+absl::Status SetupGather(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(2, 3));
+  ASSIGN_OR_RETURN(const int64_t batch_dims,
+                   graph::GetIntOr(setup.node(), "batch_dims", 0));
+  if (batch_dims != 0) return setup.Unsupported("batch_dims is {}, want 0", batch_dims);
+  GatherAttrs attrs;
+  if (setup.num_inputs() == 3) {
+    ASSIGN_OR_RETURN(const int64_t axis, setup.Integer(2, "the axis"));
+    ASSIGN_OR_RETURN(attrs.axis, Axis(setup, axis, setup.shape(0).rank()));
+  } else if (setup.shape(0).rank() == 0) {
+    return setup.Invalid("cannot gather from a scalar");
+  }
+  ASSIGN_OR_RETURN(attrs.indices, setup.Integers(1, "the indices"));
+  const int64_t size = setup.shape(0).dim(attrs.axis);
+  for (const int64_t index : attrs.indices) {
+    if (index < 0 || index >= size) {
+      return setup.Invalid("index {} is outside axis {} of {}", index, attrs.axis,
+                           setup.shape(0).ToString());
+    }
+  }
+  std::vector<int64_t> dims = setup.shape(0).dims();
+  const std::vector<int64_t>& inner = setup.shape(1).dims();
+  dims.erase(dims.begin() + attrs.axis);
+  dims.insert(dims.begin() + attrs.axis, inner.begin(), inner.end());
+  setup.SetAttrs(std::move(attrs));
+  setup.KeepInputs({0});
+  return setup.AddOutput(setup.dtype(0), Shape(std::move(dims)));
+}
+
+absl::Status SetupTile(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(2));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> times, setup.Integers(1, "the multiples"));
+  const Shape& src = setup.shape(0);
+  if (times.size() != static_cast<size_t>(src.rank())) {
+    return setup.Invalid("has {} multiples for {}", times.size(), src.ToString());
+  }
+  std::vector<int64_t> dims;
+  for (int i = 0; i < src.rank(); ++i) {
+    int64_t size = 0;
+    if (times[i] < 0 || __builtin_mul_overflow(src.dim(i), times[i], &size)) {
+      return setup.Invalid("cannot repeat axis {} of {} {} times", i, src.ToString(),
+                           times[i]);
+    }
+    dims.push_back(size);
+  }
+  setup.KeepInputs({0});
+  return setup.AddOutput(setup.dtype(0), Shape(std::move(dims)));
+}
+
+absl::Status SetupBroadcastTo(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(2));
+  ASSIGN_OR_RETURN(std::vector<int64_t> dims, setup.Integers(1, "the shape"));
+  const Shape& src = setup.shape(0);
+  const Shape dst(std::move(dims));
+  bool fits = src.rank() <= dst.rank();
+  for (int i = 1; fits && i <= src.rank(); ++i) {
+    fits = src.dim(-i) == 1 || src.dim(-i) == dst.dim(-i);
+  }
+  if (!fits) {
+    return setup.Invalid("{} does not broadcast to {}", src.ToString(), dst.ToString());
+  }
+  setup.KeepInputs({0});
+  return setup.AddOutput(setup.dtype(0), dst);
+}
+
+namespace {
+
+// Attribute block_size of DepthToSpace and SpaceToDepth over images [N,H,W,C].
+absl::StatusOr<int64_t> BlockSize(const OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(1));
+  RETURN_IF_ERROR(setup.WantChannelsLast());
+  RETURN_IF_ERROR(setup.WantRank(0, 4, "the image"));
+  ASSIGN_OR_RETURN(const int64_t block, graph::GetInt(setup.node(), "block_size"));
+  constexpr int64_t kMost = 1 << 15;
+  if (block < 1 || block > kMost) return setup.Invalid("block_size is {}", block);
+  return block;
+}
+
+}  // namespace
+
+absl::Status SetupDepthToSpace(OpSetup& setup) {
+  ASSIGN_OR_RETURN(const int64_t block, BlockSize(setup));
+  const Shape& src = setup.shape(0);
+  if (src.dim(3) % (block * block) != 0) {
+    return setup.Invalid("{} has no blocks of {} by {} in its channels", src.ToString(),
+                         block, block);
+  }
+  const int64_t channels = src.dim(3) / (block * block);
+  RearrangeAttrs attrs;
+  attrs.from = Shape{src.dim(0), src.dim(1), src.dim(2), block, block, channels};
+  attrs.to = Shape{src.dim(0), src.dim(1), block, src.dim(2), block, channels};
+  attrs.perm = {0, 1, 3, 2, 4, 5};
+  setup.SetAttrs(std::move(attrs));
+  return setup.AddOutput(setup.dtype(0), Shape{src.dim(0), src.dim(1) * block,
+                                               src.dim(2) * block, channels});
+}
+
+absl::Status SetupSpaceToDepth(OpSetup& setup) {
+  ASSIGN_OR_RETURN(const int64_t block, BlockSize(setup));
+  const Shape& src = setup.shape(0);
+  if (src.dim(1) % block != 0 || src.dim(2) % block != 0) {
+    return setup.Invalid("{} does not consist of blocks of {} by {}", src.ToString(),
+                         block, block);
+  }
+  const int64_t height = src.dim(1) / block, width = src.dim(2) / block;
+  RearrangeAttrs attrs;
+  attrs.from = Shape{src.dim(0), height, block, width, block, src.dim(3)};
+  attrs.to = Shape{src.dim(0), height, width, block, block, src.dim(3)};
+  attrs.perm = {0, 1, 3, 2, 4, 5};
+  setup.SetAttrs(std::move(attrs));
+  return setup.AddOutput(setup.dtype(0),
+                         Shape{src.dim(0), height, width, block * block * src.dim(3)});
+}
+
+namespace {
+
+struct Blocks {
+  std::vector<int64_t> block, before, after;
+  int64_t product = 1;
+};
+
+// Inputs 1 and 2 of SpaceToBatchND and BatchToSpaceND.
+absl::StatusOr<Blocks> ReadBlocks(const OpSetup& setup, std::string_view what) {
+  RETURN_IF_ERROR(setup.WantInputs(3));
+  Blocks blocks;
+  ASSIGN_OR_RETURN(blocks.block, setup.Integers(1, "the block shape"));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> pairs, setup.Integers(2, what));
+  const auto count = static_cast<int64_t>(blocks.block.size());
+  if (count < 1 || setup.shape(0).rank() <= count || setup.shape(2) != Shape{count, 2}) {
+    return setup.Invalid("a block shape of {} numbers and {} of shape {} do not fit {}",
+                         count, what, setup.shape(2).ToString(),
+                         setup.shape(0).ToString());
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t block = blocks.block[i], before = pairs[2 * i],
+                  after = pairs[2 * i + 1];
+    const bool fits = block >= 1 && before >= 0 && after >= 0 && before <= INT32_MAX &&
+                      after <= INT32_MAX &&
+                      !__builtin_mul_overflow(blocks.product, block, &blocks.product);
+    if (!fits) {
+      return setup.Invalid("block {} with {} {} and {} is out of range", block, what,
+                           before, after);
+    }
+    blocks.before.push_back(before);
+    blocks.after.push_back(after);
+  }
+  return blocks;
+}
+
+}  // namespace
+
+absl::Status SetupSpaceToBatch(OpSetup& setup) {
+  ASSIGN_OR_RETURN(Blocks blocks, ReadBlocks(setup, "the paddings"));
+  std::vector<int64_t> dims = setup.shape(0).dims();
+  if (__builtin_mul_overflow(dims[0], blocks.product, &dims[0])) {
+    return setup.Invalid("the result's batch is too large");
+  }
+  for (size_t i = 0; i < blocks.block.size(); ++i) {
+    const int64_t padded = dims[i + 1] + blocks.before[i] + blocks.after[i];
+    if (padded % blocks.block[i] != 0) {
+      return setup.Invalid("axis {} of {} padded by {} and {} is no multiple of {}",
+                           i + 1, setup.shape(0).ToString(), blocks.before[i],
+                           blocks.after[i], blocks.block[i]);
+    }
+    dims[i + 1] = padded / blocks.block[i];
+  }
+  BlocksAttrs attrs;
+  attrs.block = std::move(blocks.block);
+  attrs.crop = std::move(blocks.before);
+  setup.SetAttrs(std::move(attrs));
+  setup.KeepInputs({0});
+  return setup.AddOutput(setup.dtype(0), Shape(std::move(dims)));
+}
+
+absl::Status SetupBatchToSpace(OpSetup& setup) {
+  ASSIGN_OR_RETURN(Blocks blocks, ReadBlocks(setup, "the crops"));
+  std::vector<int64_t> dims = setup.shape(0).dims();
+  if (dims[0] % blocks.product != 0) {
+    return setup.Invalid("the batch of {} is no multiple of {}",
+                         setup.shape(0).ToString(), blocks.product);
+  }
+  dims[0] /= blocks.product;
+  for (size_t i = 0; i < blocks.block.size(); ++i) {
+    int64_t size = 0;
+    if (__builtin_mul_overflow(dims[i + 1], blocks.block[i], &size) ||
+        size < blocks.before[i] + blocks.after[i]) {
+      return setup.Invalid("crops {} and {} do not fit axis {} of {}", blocks.before[i],
+                           blocks.after[i], i + 1, setup.shape(0).ToString());
+    }
+    dims[i + 1] = size - blocks.before[i] - blocks.after[i];
+  }
+  BlocksAttrs attrs;
+  attrs.block = std::move(blocks.block);
+  attrs.crop = std::move(blocks.before);
   setup.SetAttrs(std::move(attrs));
   setup.KeepInputs({0});
   return setup.AddOutput(setup.dtype(0), Shape(std::move(dims)));

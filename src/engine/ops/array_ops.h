@@ -11,9 +11,15 @@ struct ConcatAttrs : OpAttrs {
   bool pack = false;  // the inputs lack the axis
 };
 
-// Split: the outputs one after the other along `axis`, of one size.
+// Split, SplitV, Unpack: the outputs one after the other along `axis`.
 struct SplitAttrs : OpAttrs {
-  int axis = 0;
+  int axis = 0;         // of the input
+  bool unpack = false;  // the outputs lack the axis
+};
+
+// ZerosLike, OnesLike.
+struct FillAttrs : OpAttrs {
+  int number = 0;
 };
 
 enum class PadMode { kConstant, kReflect, kSymmetric };
@@ -28,7 +34,27 @@ struct TransposeAttrs : OpAttrs {
   std::vector<int> perm;
 };
 
-// Slice, StridedSlice: dst[i0, i1, ...] = src[begin0 + i0 * step0, ...].
+// The input read as if it had shape `from`, transposed to `to`, read as the output's
+// shape: DepthToSpace and SpaceToDepth.
+struct RearrangeAttrs : OpAttrs {
+  Shape from, to;
+  std::vector<int> perm;
+};
+
+// SpaceToBatchND, BatchToSpaceND: axes 1 to block.size() of the larger image, `crop`
+// elements of it at their beginnings outside of the other.
+struct BlocksAttrs : OpAttrs {
+  std::vector<int64_t> block;
+  std::vector<int64_t> crop;
+};
+
+// dst[o, i, r] = src[o, indices[i], r] around `axis`.
+struct GatherAttrs : OpAttrs {
+  int axis = 0;
+  std::vector<int64_t> indices;  // all of them inside
+};
+
+// Slice, StridedSlice, Reverse: dst[i0, i1, ...] = src[begin0 + i0 * step0, ...].
 struct SliceAttrs : OpAttrs {
   std::vector<int64_t> begin, step;  // by axis of the input
   Shape size;                        // of the result, before axes are dropped

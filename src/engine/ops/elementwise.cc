@@ -7,23 +7,8 @@
 namespace oriel::engine {
 namespace {
 
-absl::Status SetupUnary(OpSetup& setup, UnaryFunction function) {
-  RETURN_IF_ERROR(setup.WantInputs(1));
-  RETURN_IF_ERROR(setup.WantFloat(0));
-  UnaryAttrs attrs;
-  attrs.function = function;
-  setup.SetAttrs(attrs);
-  return setup.AddOutput(DType::kFloat32, setup.shape(0));
-}
-
-absl::Status SetupBinary(OpSetup& setup, BinaryKind kind) {
-  RETURN_IF_ERROR(setup.WantInputs(2));
-  RETURN_IF_ERROR(setup.WantSameType(0, 1));
-  const DType dtype = setup.dtype(0);
-  const bool integer = dtype == DType::kInt32 || dtype == DType::kInt64;
-  if (!integer || kind == BinaryKind::kDiv) RETURN_IF_ERROR(setup.WantFloat(0));
-  const Shape& a = setup.shape(0);
-  const Shape& b = setup.shape(1);
+// The shape that both broadcast to, as NumPy does.
+absl::StatusOr<Shape> Broadcast(const OpSetup& setup, const Shape& a, const Shape& b) {
   std::vector<int64_t> dims(std::max(a.rank(), b.rank()), 1);
   for (int i = 1; i <= static_cast<int>(dims.size()); ++i) {
     const int64_t da = i <= a.rank() ? a.dim(-i) : 1;
@@ -34,13 +19,50 @@ absl::Status SetupBinary(OpSetup& setup, BinaryKind kind) {
     }
     dims[dims.size() - i] = da == 1 ? db : da;
   }
-  BinaryAttrs attrs;
-  attrs.kind = kind;
-  setup.SetAttrs(attrs);
-  return setup.AddOutput(dtype, Shape(std::move(dims)));
+  return Shape(std::move(dims));
+}
+
+bool Computes(BinaryKind kind, DType dtype) {
+  switch (kind) {
+    case BinaryKind::kLogicalAnd:
+    case BinaryKind::kLogicalOr:
+      return dtype == DType::kBool;
+    case BinaryKind::kEqual:
+    case BinaryKind::kNotEqual:
+      if (dtype == DType::kBool) return true;
+      break;
+    case BinaryKind::kPow:
+      return dtype == DType::kFloat32 || dtype == DType::kFloat64;
+    default:
+      break;
+  }
+  return IsPlainType(dtype) && dtype != DType::kBool;
 }
 
 }  // namespace
+
+absl::Status SetupUnaryFunction(OpSetup& setup, UnaryFunction function) {
+  RETURN_IF_ERROR(setup.WantInputs(1));
+  RETURN_IF_ERROR(setup.WantFloat(0));
+  UnaryAttrs attrs;
+  attrs.function = function;
+  setup.SetAttrs(attrs);
+  return setup.AddOutput(DType::kFloat32, setup.shape(0));
+}
+
+absl::Status SetupBinaryFunction(OpSetup& setup, BinaryKind kind) {
+  RETURN_IF_ERROR(setup.WantInputs(2));
+  RETURN_IF_ERROR(setup.WantSameType(0, 1));
+  const DType dtype = setup.dtype(0);
+  if (!Computes(kind, dtype)) {
+    return setup.Unsupported("the engine does not compute this of {}", DTypeName(dtype));
+  }
+  ASSIGN_OR_RETURN(Shape shape, Broadcast(setup, setup.shape(0), setup.shape(1)));
+  BinaryAttrs attrs;
+  attrs.kind = kind;
+  setup.SetAttrs(attrs);
+  return setup.AddOutput(IsComparison(kind) ? DType::kBool : dtype, std::move(shape));
+}
 
 absl::Status SetupBiasAdd(OpSetup& setup) {
   RETURN_IF_ERROR(setup.WantInputs(2));
@@ -50,34 +72,68 @@ absl::Status SetupBiasAdd(OpSetup& setup) {
     return setup.Invalid("a bias of {} values does not fit {}", setup.shape(1).dim(0),
                          setup.shape(0).ToString());
   }
-  return SetupBinary(setup, BinaryKind::kAdd);
+  return SetupBinaryFunction(setup, BinaryKind::kAdd);
 }
 
-absl::Status SetupAdd(OpSetup& setup) { return SetupBinary(setup, BinaryKind::kAdd); }
-absl::Status SetupSub(OpSetup& setup) { return SetupBinary(setup, BinaryKind::kSub); }
-absl::Status SetupMul(OpSetup& setup) { return SetupBinary(setup, BinaryKind::kMul); }
-absl::Status SetupDiv(OpSetup& setup) { return SetupBinary(setup, BinaryKind::kDiv); }
-absl::Status SetupMaximum(OpSetup& setup) { return SetupBinary(setup, BinaryKind::kMax); }
-absl::Status SetupMinimum(OpSetup& setup) { return SetupBinary(setup, BinaryKind::kMin); }
-
-absl::Status SetupElu(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kElu}); }
-absl::Status SetupExp(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kExp}); }
-absl::Status SetupNeg(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kNeg}); }
-absl::Status SetupRelu(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kRelu}); }
-absl::Status SetupRelu6(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kRelu6}); }
-absl::Status SetupRsqrt(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kRsqrt}); }
-absl::Status SetupSigmoid(OpSetup& setup) {
-  return SetupUnary(setup, {UnaryKind::kSigmoid});
+absl::Status SetupAddN(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(1, INT32_MAX));
+  if (setup.num_inputs() == 1) return setup.ForwardInput(0);
+  RETURN_IF_ERROR(setup.WantFloat(0));
+  for (int i = 1; i < setup.num_inputs(); ++i) {
+    RETURN_IF_ERROR(setup.WantSameType(0, i));
+    if (setup.shape(i) != setup.shape(0)) {
+      return setup.Invalid("inputs 0 and {} have shapes {} and {}, want the same", i,
+                           setup.shape(0).ToString(), setup.shape(i).ToString());
+    }
+  }
+  return setup.AddOutput(DType::kFloat32, setup.shape(0));
 }
-absl::Status SetupSqrt(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kSqrt}); }
-absl::Status SetupSquare(OpSetup& setup) {
-  return SetupUnary(setup, {UnaryKind::kSquare});
-}
-absl::Status SetupTanh(OpSetup& setup) { return SetupUnary(setup, {UnaryKind::kTanh}); }
 
 absl::Status SetupLeakyRelu(OpSetup& setup) {
   ASSIGN_OR_RETURN(const float alpha, graph::GetFloatOr(setup.node(), "alpha", 0.2f));
-  return SetupUnary(setup, {UnaryKind::kLeakyRelu, alpha});
+  return SetupUnaryFunction(setup, {UnaryKind::kLeakyRelu, alpha});
+}
+
+absl::Status SetupLogicalNot(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(1));
+  if (setup.dtype(0) != DType::kBool) {
+    return setup.Invalid("the input is {}, want bool", DTypeName(setup.dtype(0)));
+  }
+  return setup.AddOutput(DType::kBool, setup.shape(0));
+}
+
+// Select: the condition has the shape of the others, or is a scalar, or a vector that
+// picks along their first dimension. SelectV2: all three broadcast.
+absl::Status SetupSelect(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(3));
+  if (setup.dtype(0) != DType::kBool) {
+    return setup.Invalid("the condition is {}, want bool", DTypeName(setup.dtype(0)));
+  }
+  RETURN_IF_ERROR(setup.WantSameType(1, 2));
+  ASSIGN_OR_RETURN(Shape shape, Broadcast(setup, setup.shape(1), setup.shape(2)));
+  if (setup.node().op() == "SelectV2") {
+    ASSIGN_OR_RETURN(shape, Broadcast(setup, setup.shape(0), shape));
+  } else if (setup.shape(1) != setup.shape(2)) {
+    return setup.Invalid("inputs 1 and 2 have shapes {} and {}, want the same",
+                         setup.shape(1).ToString(), setup.shape(2).ToString());
+  } else if (setup.shape(0).rank() > 0 && setup.shape(0) != shape) {
+    return setup.Unsupported("a condition of shape {} for values of {} is not supported",
+                             setup.shape(0).ToString(), shape.ToString());
+  }
+  return setup.AddOutput(setup.dtype(1), std::move(shape));
+}
+
+absl::Status SetupClipByValue(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(3));
+  RETURN_IF_ERROR(setup.WantFloat(0));
+  for (const int bound : {1, 2}) {
+    RETURN_IF_ERROR(setup.WantSameType(0, bound));
+    if (setup.shape(bound).elements() != 1 && setup.shape(bound) != setup.shape(0)) {
+      return setup.Invalid("bounds of shape {} do not fit {}",
+                           setup.shape(bound).ToString(), setup.shape(0).ToString());
+    }
+  }
+  return setup.AddOutput(DType::kFloat32, setup.shape(0));
 }
 
 absl::Status SetupCast(OpSetup& setup) {

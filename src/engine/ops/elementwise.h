@@ -9,9 +9,33 @@ struct UnaryAttrs : OpAttrs {
   UnaryFunction function;
 };
 
-enum class BinaryKind { kAdd, kSub, kMul, kDiv, kMax, kMin };
+enum class BinaryKind {
+  // numbers
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,       // of integers: towards zero
+  kFloorDiv,  // towards minus infinity
+  kFloorMod,
+  kMax,
+  kMin,
+  kPow,
+  kSquaredDifference,
+  // bool
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kLogicalAnd,
+  kLogicalOr,
+};
 
-// Shapes broadcast as NumPy's. BiasAdd is an addition of [C].
+constexpr bool IsComparison(BinaryKind kind) { return kind >= BinaryKind::kEqual; }
+
+// Shapes broadcast as NumPy's. BiasAdd is an addition of [C]. An integer divided by
+// zero gives 0.
 struct BinaryAttrs : OpAttrs {
   BinaryKind kind = BinaryKind::kAdd;
 };

@@ -3,13 +3,18 @@
 #include "engine/ops/setups.h"
 
 namespace oriel::engine {
-namespace {
 
-absl::Status SetupReduce(OpSetup& setup, ReduceKind kind) {
+absl::Status SetupReduceBy(OpSetup& setup, ReduceKind kind) {
   RETURN_IF_ERROR(setup.WantInputs(2));
   const DType dtype = setup.dtype(0);
+  const bool logical = kind == ReduceKind::kAll || kind == ReduceKind::kAny;
   const bool integer = dtype == DType::kInt32 || dtype == DType::kInt64;
-  if (!integer || kind == ReduceKind::kMean) RETURN_IF_ERROR(setup.WantFloat(0));
+  if (logical && dtype != DType::kBool) {
+    return setup.Invalid("the input is {}, want bool", DTypeName(dtype));
+  }
+  if (!logical && (!integer || kind == ReduceKind::kMean)) {
+    RETURN_IF_ERROR(setup.WantFloat(0));
+  }
   ASSIGN_OR_RETURN(const std::vector<int64_t> axes, setup.Integers(1, "the axes"));
   ASSIGN_OR_RETURN(const bool keep, graph::GetBoolOr(setup.node(), "keep_dims", false));
   const Shape& src = setup.shape(0);
@@ -36,13 +41,5 @@ absl::Status SetupReduce(OpSetup& setup, ReduceKind kind) {
   setup.KeepInputs({0});
   return setup.AddOutput(dtype, Shape(std::move(dims)));
 }
-
-}  // namespace
-
-absl::Status SetupMean(OpSetup& setup) { return SetupReduce(setup, ReduceKind::kMean); }
-absl::Status SetupSum(OpSetup& setup) { return SetupReduce(setup, ReduceKind::kSum); }
-absl::Status SetupMax(OpSetup& setup) { return SetupReduce(setup, ReduceKind::kMax); }
-absl::Status SetupMin(OpSetup& setup) { return SetupReduce(setup, ReduceKind::kMin); }
-absl::Status SetupProd(OpSetup& setup) { return SetupReduce(setup, ReduceKind::kProd); }
 
 }  // namespace oriel::engine

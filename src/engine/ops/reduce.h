@@ -1,11 +1,11 @@
-// Mean, Sum, Max, Min, Prod over axes.
+// Mean, Sum, Max, Min, Prod, All, Any over axes.
 #pragma once
 
 #include "engine/ir.h"
 
 namespace oriel::engine {
 
-enum class ReduceKind { kMean, kSum, kMax, kMin, kProd };
+enum class ReduceKind { kMean, kSum, kMax, kMin, kProd, kAll, kAny };
 
 struct ReduceAttrs : OpAttrs {
   ReduceKind kind = ReduceKind::kMean;

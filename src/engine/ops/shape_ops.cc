@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/ops/array_ops.h"
 #include "engine/ops/setups.h"
 #include "tensor/tensor_proto.h"
 
@@ -24,7 +25,7 @@ absl::StatusOr<Tensor> IntegerTensor(const OpSetup& setup, const char* attr,
   }
   Tensor tensor(DType::kInt32, shape);
   for (size_t i = 0; i < values.size(); ++i) {
-    if (values[i] > INT32_MAX) {
+    if (values[i] > INT32_MAX || values[i] < INT32_MIN) {
       return setup.Invalid("size {} does not fit into int32", values[i]);
     }
     tensor.mutable_data<int32_t>()[i] = static_cast<int32_t>(values[i]);
@@ -191,6 +192,79 @@ absl::Status SetupFill(OpSetup& setup) {
   ASSIGN_OR_RETURN(std::vector<int64_t> dims, setup.Integers(0, "the shape"));
   setup.KeepInputs({1});
   return setup.AddOutput(setup.dtype(1), Shape(std::move(dims)));
+}
+
+absl::Status SetupIdentityN(OpSetup& setup) {
+  for (int i = 0; i < setup.num_inputs(); ++i) RETURN_IF_ERROR(setup.ForwardInput(i));
+  return absl::OkStatus();
+}
+
+absl::Status SetupNoOp(OpSetup& setup) { return setup.WantInputs(0); }
+
+absl::Status SetupShapeN(OpSetup& setup) {
+  for (int i = 0; i < setup.num_inputs(); ++i) {
+    ASSIGN_OR_RETURN(Tensor value,
+                     IntegerTensor(setup, "out_type", setup.shape(i).dims()));
+    setup.AddConstant(std::move(value));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetupRank(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(1));
+  const int32_t rank = setup.shape(0).rank();
+  setup.AddConstant(Tensor::Of<int32_t>(Shape{}, {&rank, 1}));
+  return absl::OkStatus();
+}
+
+absl::Status SetupSize(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(1));
+  const int64_t size = setup.shape(0).elements();
+  ASSIGN_OR_RETURN(Tensor value, IntegerTensor(setup, "out_type", {&size, 1}));
+  setup.AddConstant(value.Reshaped(Shape{}));
+  return absl::OkStatus();
+}
+
+namespace {
+
+// The shape of the input, filled with one number.
+absl::Status FillLike(OpSetup& setup, int number) {
+  RETURN_IF_ERROR(setup.WantInputs(1));
+  const DType dtype = setup.dtype(0);
+  FillAttrs attrs;
+  attrs.number = number;
+  setup.SetAttrs(attrs);
+  setup.KeepInputs({});
+  return setup.AddOutput(dtype, setup.shape(0));
+}
+
+}  // namespace
+
+absl::Status SetupZerosLike(OpSetup& setup) { return FillLike(setup, 0); }
+absl::Status SetupOnesLike(OpSetup& setup) { return FillLike(setup, 1); }
+
+absl::Status SetupRange(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(3));
+  ASSIGN_OR_RETURN(const int64_t start, setup.Integer(0, "the start"));
+  ASSIGN_OR_RETURN(const int64_t limit, setup.Integer(1, "the limit"));
+  ASSIGN_OR_RETURN(const int64_t delta, setup.Integer(2, "the step"));
+  constexpr int64_t kMost = INT32_MAX;
+  for (const int64_t value : {start, limit, delta}) {
+    if (value < -kMost || value > kMost) {
+      return setup.Unsupported("{} is out of the range that the engine has", value);
+    }
+  }
+  if (delta == 0) return setup.Invalid("the step is 0");
+  const int64_t span = delta > 0 ? limit - start : start - limit;
+  const int64_t step = delta > 0 ? delta : -delta;
+  const int64_t count = span <= 0 ? 0 : (span - 1) / step + 1;
+  constexpr int64_t kMaxCount = 1 << 20;
+  if (count > kMaxCount) return setup.Unsupported("makes {} numbers", count);
+  std::vector<int64_t> values(count);
+  for (int64_t i = 0; i < count; ++i) values[i] = start + i * delta;
+  ASSIGN_OR_RETURN(Tensor value, IntegerTensor(setup, "Tidx", values));
+  setup.AddConstant(std::move(value));
+  return absl::OkStatus();
 }
 
 }  // namespace oriel::engine

@@ -1,4 +1,4 @@
-// Slice and StridedSlice.
+// Slice, StridedSlice and ReverseV2.
 
 #include <algorithm>
 
@@ -144,6 +144,27 @@ absl::Status SetupStridedSlice(OpSetup& setup) {
   setup.SetAttrs(std::move(attrs));
   setup.KeepInputs({0});
   return setup.AddOutput(setup.dtype(0), Shape(std::move(dims)));
+}
+
+absl::Status SetupReverse(OpSetup& setup) {
+  RETURN_IF_ERROR(setup.WantInputs(2));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> axes, setup.Integers(1, "the axes"));
+  const Shape& src = setup.shape(0);
+  SliceAttrs attrs;
+  attrs.begin.assign(src.rank(), 0);
+  attrs.step.assign(src.rank(), 1);
+  attrs.size = src;
+  for (const int64_t axis : axes) {
+    if (axis < -src.rank() || axis >= src.rank()) {
+      return setup.Invalid("axis {} of shape {} does not exist", axis, src.ToString());
+    }
+    const auto i = static_cast<int>(axis < 0 ? axis + src.rank() : axis);
+    attrs.begin[i] = std::max<int64_t>(src.dim(i) - 1, 0);
+    attrs.step[i] = -1;
+  }
+  setup.SetAttrs(std::move(attrs));
+  setup.KeepInputs({0});
+  return setup.AddOutput(setup.dtype(0), src);
 }
 
 }  // namespace oriel::engine

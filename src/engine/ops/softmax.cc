@@ -1,4 +1,4 @@
-// Softmax over the last dimension.
+// Softmax and LogSoftmax over the last dimension.
 
 #include "engine/ops/setups.h"
 

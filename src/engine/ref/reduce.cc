@@ -19,7 +19,10 @@ T Start(ReduceKind kind) {
     case ReduceKind::kSum:
       return 0;
     case ReduceKind::kProd:
+    case ReduceKind::kAll:
       return 1;
+    case ReduceKind::kAny:
+      return 0;
     case ReduceKind::kMax:
       return kFloat ? -Limits::infinity() : Limits::lowest();
     case ReduceKind::kMin:
@@ -39,7 +42,10 @@ T Step(ReduceKind kind, T total, T value) {
     case ReduceKind::kMax:
       return total < value ? value : total;
     case ReduceKind::kMin:
+    case ReduceKind::kAll:
       return value < total ? value : total;
+    case ReduceKind::kAny:
+      return total < value ? value : total;
   }
   return total;
 }
@@ -79,6 +85,7 @@ void Reduce(const Op& op, Inputs in, Outputs out) {
   const auto& attrs = op.attrs_as<ReduceAttrs>();
   if (out[0].dtype == DType::kFloat32)
     return ReduceOf<float, double>(attrs, in[0], out[0]);
+  if (out[0].dtype == DType::kBool) return ReduceOf<bool, uint32_t>(attrs, in[0], out[0]);
   if (out[0].dtype == DType::kInt32) return ReduceIntegers<int32_t>(attrs, in[0], out[0]);
   ReduceIntegers<int64_t>(attrs, in[0], out[0]);
 }

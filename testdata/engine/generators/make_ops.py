@@ -119,6 +119,11 @@ def norm_cases():
     for scaled in (False, True):
         case(f"legacy_batch_norm_{scaled}".lower(),
              lambda x, scaled=scaled: legacy(x, scaled), x)
+    for radius, bias, alpha, beta in ((2, 1.0, 2e-5, 0.75), (5, 1.0, 1.0, 0.5), (1, 2.0, 0.3, 0.6)):
+        case(f"LRN_{radius}", lambda x, a=(radius, bias, alpha, beta): R.LRN(
+            input=x, depth_radius=a[0], bias=a[1], alpha=a[2], beta=a[3]),
+            f32(f"lrn{radius}", 2, 3, 4, 16))
+    case("LogSoftmax", lambda x: R.LogSoftmax(logits=x), f32("lsm", 3, 11, low=-8, high=8))
     case("softmax_2d", lambda x: R.Softmax(logits=x), f32("sm", 3, 11, low=-8, high=8))
     case("softmax_4d", lambda x: R.Softmax(logits=x), f32("sm4", 2, 3, 2, 5))
     case("softmax_1d", lambda x: R.Softmax(logits=x), f32("sm1", 4))
@@ -139,12 +144,20 @@ def elementwise_cases():
                          ("LeakyRelu", "features", {}), ("Elu", "features", {}),
                          ("Sigmoid", "x", {}), ("Tanh", "x", {}), ("Exp", "x", {}),
                          ("Neg", "x", {}), ("Square", "x", {}), ("Sqrt", "x", positive),
-                         ("Rsqrt", "x", positive)]:
+                         ("Rsqrt", "x", positive), ("Abs", "x", {}), ("Ceil", "x", {}),
+                         ("Floor", "x", {}), ("Erf", "x", {}), ("Erfc", "x", {}),
+                         ("Expm1", "x", {}), ("Log", "x", positive),
+                         ("Log1p", "x", positive), ("Inv", "x", positive),
+                         ("Reciprocal", "x", positive), ("Rint", "x", {}), ("Round", "x", {}),
+                         ("Selu", "features", {}), ("Sign", "x", {}),
+                         ("Softplus", "features", dict(low=-20, high=20)),
+                         ("Softsign", "features", {})]:
         extra = dict(alpha=0.3) if op == "LeakyRelu" else {}
         for rank, shape in (("4d", (2, 3, 4, 5)), ("2d", (3, 7))):
             case(f"{op}_{rank}", lambda x, op=op, kw=kw, extra=extra: getattr(R, op)(
                 **{kw: x}, **extra), f32(op + rank, *shape, **opts))
-    for op in ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"):
+    for op in ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Div", "Maximum", "Minimum",
+               "SquaredDifference", "FloorDiv", "FloorMod"):
         for i, (a, b) in enumerate([((2, 3, 4, 5), (2, 3, 4, 5)), ((2, 3, 4, 5), (5,)),
                                     ((5,), (2, 3, 4, 5)), ((2, 1, 4, 1), (3, 1, 5)),
                                     ((3, 4), ()), ((), (3, 4)), ((2, 3, 4, 5), (2, 1, 1, 5)),
@@ -156,7 +169,8 @@ def elementwise_cases():
             x=const(f32("cl", 5)), y=x), f32(op + "cl", 2, 3, 2, 5, low=0.5))
         case(f"{op}_self", lambda x, op=op: getattr(R, op)(x=x, y=x),
              f32(op + "self", 2, 3, low=0.5))
-    for op in ("Add", "Sub", "Mul", "Maximum", "Minimum"):
+    for op in ("Add", "Sub", "Mul", "Maximum", "Minimum", "SquaredDifference", "FloorDiv",
+               "FloorMod", "TruncateDiv"):
         for dtype in (np.int32, np.int64):
             v = rng(op).randint(-50, 50, (2, 3)).astype(dtype)
             case(f"{op}_{np.dtype(dtype).name}", lambda x, op=op, dtype=dtype: getattr(R, op)(
@@ -164,6 +178,40 @@ def elementwise_cases():
     case("BiasAdd_4d", lambda x: R.BiasAdd(value=x, bias=const(f32("ba", 5))),
          f32("ba4", 2, 3, 2, 5))
     case("BiasAdd_2d", lambda x: R.BiasAdd(value=x, bias=const(f32("ba", 5))), f32("ba2", 3, 5))
+    for op in ("Mul", "Sub", "AddV2"):
+        case(f"{op}_float64", lambda x, op=op: getattr(R, op)(x=x, y=const(0.875, tf.float64)),
+             rng(op).uniform(-3, 3, 7))
+        case(f"{op}_uint8", lambda x, op=op: getattr(R, op)(x=x, y=const(200, tf.uint8)),
+             rng(op).randint(0, 256, (2, 5)).astype(np.uint8))
+    case("Pow", lambda x, y: R.Pow(x=x, y=y), f32("pow", 3, 4, low=0.1), f32("pow2", 4))
+    for op in ("Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual"):
+        a, b = (rng(op + k).randint(-2, 3, (3, 4)).astype(np.float32) for k in "ab")
+        case(op, lambda x, y, op=op: getattr(R, op)(x=x, y=y), a, b)
+        case(op + "_int32", lambda x, op=op: getattr(R, op)(x=x, y=const(1)), a.astype(np.int32))
+    flags = rng("flags").randint(0, 2, (3, 4)) > 0
+    other = rng("other").randint(0, 2, 4) > 0
+    case("LogicalAnd", lambda x, y: R.LogicalAnd(x=x, y=y), flags, other)
+    case("LogicalOr", lambda x, y: R.LogicalOr(x=x, y=y), flags, other)
+    case("LogicalNot", lambda x: R.LogicalNot(x=x), flags)
+    for op in ("Select", "SelectV2"):
+        kw = dict(zip("cte", ("condition", "x", "y") if op == "Select" else ("condition", "t", "e")))
+        case(op, lambda c, x, y, op=op, kw=kw: getattr(R, op)(**{kw["c"]: c, kw["t"]: x, kw["e"]: y}),
+             flags, f32("sela", 3, 4), f32("selb", 3, 4))
+    case("SelectV2_broadcast", lambda c, x, y: R.SelectV2(condition=c, t=x, e=y), other,
+         f32("selc", 3, 1), f32("seld"))
+    case("AddN", lambda x, y: R.AddN(inputs=[x, y, x]), f32("ana", 2, 3, 4, 5),
+         f32("anb", 2, 3, 4, 5))
+    case("AddN_2d", lambda x, y: R.AddN(inputs=[x, y]), f32("anc", 3, 7), f32("and", 3, 7))
+    case("ClipByValue", lambda x: R.ClipByValue(t=x, clip_value_min=const(-0.5),
+                                                clip_value_max=const(1.25)), f32("cl4", 2, 3, 2, 5))
+    # what the engine makes one function of
+    case("swish", lambda x: R.Mul(x=x, y=R.Sigmoid(x=x)), f32("swish", 2, 3, 4, 5, low=-9, high=9))
+    case("hard_swish", lambda x: R.Mul(x=x, y=R.Mul(x=R.Relu6(features=R.AddV2(
+        x=x, y=const(3.0))), y=const(1 / 6, tf.float32))), f32("hs", 2, 3, 4, 5, low=-5, high=5))
+    case("hard_swish_divided", lambda x: R.RealDiv(x=R.Mul(x=x, y=R.Relu6(features=R.AddV2(
+        x=const(3.0), y=x))), y=const(6.0)), f32("hs2", 2, 3, 4, 5, low=-5, high=5))
+    case("hard_sigmoid", lambda x: R.Mul(x=R.Relu6(features=R.AddV2(x=x, y=const(3.0))),
+                                         y=const(1 / 6, tf.float32)), f32("hsi", 2, 3, low=-5, high=5))
     numbers = np.array([-3.7, -1.0, -0.2, 0.0, 0.6, 1.0, 2.5, 100.0], np.float32)
     for to in (tf.int32, tf.int64, tf.float64, tf.bool):
         case(f"Cast_float32_{to.name}", lambda x, to=to: R.Cast(x=x, DstT=to), numbers)
@@ -182,6 +230,10 @@ def reduce_cases():
             n = f"{op}_{i}"
             case(n, lambda x, op=op, axes=axes, keep=keep: getattr(R, op)(
                 input=x, axis=const(axes, tf.int32), keep_dims=keep), f32(n, *shape))
+    for op in ("All", "Any"):
+        case(op, lambda x, op=op: getattr(R, op)(input=x, axis=const([1])),
+             np.array([[True, True], [True, False], [False, False]]))
+    for op in ("Mean", "Sum", "Max", "Min", "Prod"):
         if op != "Mean":
             case(f"{op}_int32", lambda x, op=op: getattr(R, op)(input=x, axis=const([0])),
                  rng(op).randint(-9, 9, (3, 4)).astype(np.int32))
@@ -219,6 +271,49 @@ def array_cases():
     case("Transpose_2d", lambda x: R.Transpose(x=x, perm=const([1, 0])), f32("tr2", 3, 4))
     case("Split", lambda x: R.Split(axis=const(3), value=x, num_split=3), f32("sp", 2, 2, 2, 6))
     case("Split_0", lambda x: R.Split(axis=const(0), value=x, num_split=2), f32("sp0", 4, 3))
+    for axis in (3, 1):
+        case(f"SplitV_{axis}", lambda x, axis=axis: R.SplitV(
+            value=x, size_splits=const([1, -1, 2]), axis=const(axis), num_split=3),
+            f32("spv", 2, 6, 2, 6))
+    for axis in (0, 2):
+        case(f"Unpack_{axis}", lambda x, axis=axis: R.Unpack(value=x, num=3, axis=axis),
+             f32("un", 3, 2, 3))
+    case("Gather", lambda x: R.Gather(params=x, indices=const([2, 0, 0])), f32("ga", 3, 4))
+    case("GatherV2", lambda x: R.GatherV2(params=x, indices=const([[2, 1], [0, 3]]),
+                                          axis=const(1)), f32("gv", 2, 4, 3))
+    case("GatherV2_shape", lambda x: R.GatherV2(params=R.Shape(input=x), indices=const([0, 2]),
+                                                axis=const(0)), f32("gs", 2, 4, 3))
+    case("Tile", lambda x: R.Tile(input=x, multiples=const([2, 1, 3])), f32("ti", 2, 3, 2))
+    case("BroadcastTo", lambda x: R.BroadcastTo(input=x, shape=const([2, 3, 4])), f32("bt", 3, 1))
+    x = f32("blocks", 2, 4, 6, 12)
+    case("DepthToSpace", lambda x: R.DepthToSpace(input=x, block_size=2), x)
+    case("SpaceToDepth", lambda x: R.SpaceToDepth(input=x, block_size=2), x)
+    case("SpaceToBatchND", lambda x: R.SpaceToBatchND(
+        input=x, block_shape=const([2, 3]), paddings=const([[1, 1], [0, 3]])), x)
+    case("BatchToSpaceND", lambda x: R.BatchToSpaceND(
+        input=x, block_shape=const([2, 2]), crops=const([[1, 0], [2, 1]])), f32("bts", 8, 3, 4, 5))
+    case("ReverseV2", lambda x: R.ReverseV2(tensor=x, axis=const([1, -1])), f32("rev", 2, 3, 4))
+    ties = np.array([[3, 1, 3, 2, 7], [0, 0, -1, 0, -2]], np.float32)
+    case("TopKV2", lambda x: list(R.TopKV2(input=x, k=const(3))), ties)
+    case("TopKV2_many", lambda x: list(R.TopKV2(input=x, k=const(40))), f32("tk", 2, 40))
+    for axis in (0, -1):
+        case(f"ArgMax_{axis}", lambda x, axis=axis: R.ArgMax(input=x, dimension=const(axis)), ties)
+    case("ArgMin", lambda x: R.ArgMin(input=x, dimension=const(1), output_type=tf.int32), ties)
+    for op in ("Bilinear", "Bicubic", "NearestNeighbor", "Area"):
+        for corners, centers in ((False, False), (True, False), (False, True)):
+            if op == "Area" and centers:
+                continue
+            a = dict(align_corners=corners)
+            if op != "Area":
+                a["half_pixel_centers"] = centers
+            grid = "corners" if corners else "centers" if centers else "legacy"
+            fn = getattr(R, "Resize" + op)
+            for size in ((5, 9), (13, 6)):
+                case(f"Resize{op}_{grid}_{size[0]}", lambda x, fn=fn, a=a, size=size: fn(
+                    images=x, size=const(list(size)), **a), f32("re", 2, 8, 7, 3))
+            case(f"Resize{op}_{grid}_uint8", lambda x, fn=fn, a=a: fn(
+                images=x, size=const([4, 5]), **a),
+                rng("reb").randint(0, 256, (1, 7, 6, 3)).astype(np.uint8))
     case("Slice", lambda x: R.Slice(input=x, begin=const([0, 1, 2]), size=const([-1, 2, 1])),
          f32("sl", 2, 4, 4))
     x = f32("ss", 4, 5, 6)
@@ -248,6 +343,15 @@ def shape_cases():
     case("Shape_int64", lambda x: R.Shape(input=x, out_type=tf.int64), x)
     case("Fill", lambda x: R.AddV2(x=R.Fill(dims=R.Shape(input=x), value=const(1.5)), y=x),
          f32("fi", 2, 3))
+    case("ZerosLike", lambda x: R.ZerosLike(x=x), f32("zl", 2, 3))
+    case("OnesLike", lambda x: [R.OnesLike(x=x), R.OnesLike(x=R.Cast(x=x, DstT=tf.int64))],
+         f32("ol", 2, 3))
+    case("Rank_Size", lambda x: [R.Rank(input=x), R.Size(input=x)], x)
+    case("ShapeN", lambda x, y: list(R.ShapeN(input=[x, y])), x, f32("shn", 3))
+    case("Range", lambda x: R.Range(start=const(5), limit=R.Rank(input=x), delta=const(-2)),
+         f32("rg"))
+    case("IdentityN", lambda x, y: list(R.IdentityN(input=[x, y])), f32("in", 2, 3),
+         np.arange(4, dtype=np.int32))
     case("Identity", lambda x: R.StopGradient(input=R.Identity(input=R.CheckNumerics(
         tensor=x, message="m"))), f32("id", 2, 3))
     # flatten as tf_slim and Keras write it: the batch from the shape, the rest -1

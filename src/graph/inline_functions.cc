@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "graph/graph_util.h"
@@ -84,6 +85,7 @@ class Inliner {
     for (const FunctionDef& function : graph.library().function()) {
       functions_.emplace(function.signature().name(), &function);
     }
+    for (const NodeDef& node : graph.node()) taken_.insert(node.name());
   }
 
   absl::StatusOr<GraphDef> Run() {
@@ -175,11 +177,13 @@ class Inliner {
       }
       scope.by_argument.emplace(argument.name(), i);
     }
-    for (const NodeDef& node : function.node_def())
+    for (const NodeDef& node : function.node_def()) {
       scope.nodes.emplace(node.name(), &node);
+    }
+    RETURN_IF_ERROR(ChooseNames(scope));
     if (!scope.controls.empty()) {
       NodeDef gate;
-      gate.set_name(call.name() + "/input_control");
+      gate.set_name(NameIn(scope, kGate));
       gate.set_op("NoOp");
       for (const std::string& control : scope.controls) gate.add_input(control);
       RETURN_IF_ERROR(AddNode(std::move(gate), result));
@@ -198,10 +202,33 @@ class Inliner {
     std::vector<std::string> controls = {};
     std::map<std::string, int> by_argument = {};
     std::map<std::string, const NodeDef*> nodes = {};  // of the body
+    std::string prefix = call.name();                  // of their names in the graph
   };
 
+  // What waits for what the call waits for.
+  static constexpr std::string_view kGate = "input_control";
+
   static std::string NameIn(const Scope& scope, std::string_view node) {
-    return fmt::format("{}/{}", scope.call.name(), node);
+    return fmt::format("{}/{}", scope.prefix, node);
+  }
+
+  // The body's names begin with the call's, unless the graph has one of them: TensorFlow
+  // puts "cond/Identity" beside "cond".
+  absl::Status ChooseNames(Scope& scope) {
+    constexpr int kMaxTries = 1000;
+    const auto is_taken = [&] {
+      if (!scope.controls.empty() && taken_.contains(NameIn(scope, kGate))) return true;
+      return std::any_of(scope.nodes.begin(), scope.nodes.end(), [&](const auto& node) {
+        return taken_.contains(NameIn(scope, node.first));
+      });
+    };
+    for (int i = 1; is_taken(); ++i) {
+      if (i > kMaxTries) return InvalidArgument("names in the function are all taken");
+      scope.prefix = fmt::format("{}_{}", scope.call.name(), i);
+    }
+    if (!scope.controls.empty()) taken_.insert(NameIn(scope, kGate));
+    for (const auto& [name, node] : scope.nodes) taken_.insert(NameIn(scope, name));
+    return absl::OkStatus();
   }
 
   // A node of the function as a node of the graph.
@@ -214,7 +241,7 @@ class Inliner {
       copy.add_input(std::move(outer));
     }
     if (node.input().empty() && !scope.controls.empty()) {
-      copy.add_input("^" + NameIn(scope, "input_control"));
+      copy.add_input("^" + NameIn(scope, kGate));
     }
     for (auto& [name, value] : *copy.mutable_attr()) SubstituteAttr(scope, value);
     const auto colocation = copy.mutable_attr()->find("_class");
@@ -290,7 +317,17 @@ class Inliner {
     return static_cast<int>(it - names->begin());
   }
 
-  // The node that stands for the call.
+  static AttrValue TypeOf(const tensorflow::OpDef::ArgDef& result, const Scope& scope) {
+    AttrValue type;
+    type.set_type(result.type());
+    if (!result.type_attr().empty()) {
+      type.set_placeholder(result.type_attr());
+      SubstituteAttr(scope, type);
+    }
+    return type;
+  }
+
+  // The node that stands for the call, with its name and its results.
   absl::Status AddResults(const Scope& scope, GraphDef& result) {
     const auto& results = scope.function.signature().output_arg();
     std::vector<std::string> sources;
@@ -305,16 +342,18 @@ class Inliner {
     NodeDef node;
     node.set_name(scope.call.name());
     node.set_device(scope.call.device());
-    node.set_op(sources.empty() ? "NoOp" : "Identity");
-    if (!sources.empty()) {
-      AttrValue type;
-      type.set_type(results[0].type());
-      if (!results[0].type_attr().empty()) {
-        type.set_placeholder(results[0].type_attr());
-        SubstituteAttr(scope, type);
+    node.set_op(sources.empty()       ? "NoOp"
+                : sources.size() == 1 ? "Identity"
+                                      : "IdentityN");
+    for (size_t k = 0; k < sources.size(); ++k) {
+      node.add_input(sources[k]);
+      const AttrValue type = TypeOf(results[static_cast<int>(k)], scope);
+      AttrValue& attr = (*node.mutable_attr())["T"];
+      if (sources.size() == 1) {
+        attr = type;
+      } else {
+        attr.mutable_list()->add_type(type.type());
       }
-      node.add_input(sources[0]);
-      (*node.mutable_attr())["T"] = type;
     }
     std::set<std::string> controls;
     for (const auto& [name, control] : scope.function.control_ret()) {
@@ -325,14 +364,17 @@ class Inliner {
       for (const std::string& control : scope.controls) node.add_input(control);
     }
     RETURN_IF_ERROR(AddNode(std::move(node), result));
-    for (size_t k = 1; k < sources.size(); ++k) {
+    if (sources.size() < 2) return absl::OkStatus();
+    redirected_.emplace(scope.call.name() + ":0", sources[0]);
+    for (size_t k = 0; k < sources.size(); ++k) {
       redirected_.emplace(FormatInput(scope.call.name(), static_cast<int>(k)),
                           sources[k]);
     }
     return absl::OkStatus();
   }
 
-  // Results but the first are read where they are made; that may be a call again.
+  // One of several results is read where it is made, so that the others need not be; that
+  // may be a call again.
   void Redirect(std::string& input) const {
     for (int steps = 0; steps <= kMaxDepth; ++steps) {
       const auto it = redirected_.find(input);
@@ -345,6 +387,7 @@ class Inliner {
   const uint64_t max_bytes_;
   uint64_t bytes_ = 0;
   std::unordered_map<std::string, const FunctionDef*> functions_;
+  std::unordered_set<std::string> taken_;                    // names of nodes
   std::unordered_map<std::string, std::string> redirected_;  // inputs
 };
 

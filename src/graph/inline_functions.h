@@ -10,10 +10,10 @@
 namespace oriel::graph {
 
 // Every PartitionedCall, StatefulPartitionedCall and node whose operation is a function
-// of the library becomes the nodes of that function, named "<call>/<node>", and in its
-// own place
-// - Identity of the function's first result, which keeps the call's name; other results
-//   are read where they are made;
+// of the library becomes the nodes of that function, named "<call>/<node>" ("<call>_1/"
+// and so on where the graph has such a name), and in its own place, under its name,
+// - Identity of the function's one result;
+// - IdentityN of its several results, which other nodes read where they are made;
 // - NoOp for a function without results.
 // Either has control inputs from what the function says must run. Nodes that a function
 // starts with wait for the call's control inputs. Calls in functions are replaced, too;

@@ -71,9 +71,14 @@ TEST(InlineFunctions, PutsBodiesInTheirPlace) {
   EXPECT_THAT(inputs("call/relu"), ElementsAre("x"));
   EXPECT_THAT(inputs("call/pick"), ElementsAre("x", "p:0", "^call/start"));
   EXPECT_THAT(inputs("call/start"), ElementsAre("^call/input_control"));
-  EXPECT_EQ(FindNode(graph, "call")->op(), "Identity");
-  EXPECT_EQ(FindNode(graph, "call")->attr().at("T").type(), tensorflow::DT_FLOAT);
-  EXPECT_THAT(inputs("call"), ElementsAre("call/relu", "^call/start"));
+  EXPECT_EQ(FindNode(graph, "call")->op(), "IdentityN");
+  EXPECT_THAT(
+      FindNode(graph, "call")->attr().at("T").list().type(),
+      ElementsAre(tensorflow::DT_FLOAT, tensorflow::DT_FLOAT, tensorflow::DT_FLOAT));
+  EXPECT_THAT(inputs("call"),
+              ElementsAre("call/relu", "p:0", "call/pick:1", "^call/start"));
+  EXPECT_EQ(FindNode(graph, "nested")->op(), "Identity");
+  EXPECT_EQ(FindNode(graph, "nested")->attr().at("T").type(), tensorflow::DT_FLOAT);
   EXPECT_THAT(inputs("nested/inner/relu"), ElementsAre("call/pick:1"));
   EXPECT_THAT(inputs("nested"), ElementsAre("call/pick:1"));
   EXPECT_THAT(inputs("y"), ElementsAre("p:0"));
@@ -82,6 +87,18 @@ TEST(InlineFunctions, PutsBodiesInTheirPlace) {
             "loc:@call/pick");
   EXPECT_EQ(graph.library().function_size(), 0);
   EXPECT_EQ(graph.versions().producer(), 30);
+}
+
+TEST(InlineFunctions, KeepsNamesApart) {
+  ASSERT_OK_AND_ASSIGN(const GraphDef graph,
+                       Inline("node { name: \"first\"",
+                              "node { name: \"call/relu\" op: \"NoOp\" } "
+                              "node { name: \"first\""));
+  EXPECT_OK(ValidateGraph(graph));
+  EXPECT_EQ(FindNode(graph, "call/relu")->op(), "NoOp");
+  EXPECT_EQ(FindNode(graph, "call_1/relu")->op(), "Relu");
+  EXPECT_THAT(FindNode(graph, "call_1/start")->input(),
+              ElementsAre("^call_1/input_control"));
 }
 
 TEST(InlineFunctions, RefusesWhatDoesNotFit) {

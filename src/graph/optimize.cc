@@ -26,6 +26,7 @@ constexpr Pass kPasses[] = {
      ConvertPlaceholders},
     {"placeholders", "Inputs become Placeholders", RewritePlaceholders},
     {"extract_sub_graph", "Keep what the outputs need", ExtractOutputs},
+    {"inline_calls", "Calls of functions become the functions' nodes", InlineCalls, true},
     {"fold_branches", "Switch and Merge with a constant predicate", FoldBranches, true},
     {"remove_control_inputs", "Waiting for nodes that only compute", RemoveControlInputs,
      true},

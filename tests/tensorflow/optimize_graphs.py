@@ -259,6 +259,20 @@ def with_function():
     return graph.as_graph_def()
 
 
+def nested_functions(x):
+    """Branches in functions in branches, beside nodes that have the functions' names."""
+    phase = tf.placeholder_with_default(False, [], name="keras_learning_phase")
+
+    @tf.function(autograph=False)
+    def block(v):
+        v = tf.cond(phase, lambda: tf.nn.dropout(v, rate=0.5), lambda: tf.identity(v))
+        return v * 2.0, tf.shape(v), fused(conv(v), name="norm")
+
+    product, shape, _ = block(x)
+    tf.identity(tf.cast(shape, tf.float32) * tf.reduce_sum(product), name="sizes")
+    return tf.cond(phase, lambda: x * 100.0, lambda: block(x)[2][..., :3] + 1.0)
+
+
 def in_float64(x):
     x = tf.cast(x, tf.float64)
     x = tf.nn.conv2d(x, tf.constant(normal(3, 3, 3, 4).astype(np.float64)), [1, 1, 1, 1],
@@ -355,7 +369,8 @@ def training_cases():
     yield Case("learning_phase_v2",
                lambda: graph_def_of(lambda x: with_learning_phase(x, version=2)),
                feeds={**feeds, "my/phase_train": np.bool_(False)}, original_breaks=True,
-               own_ops={"If": 0, "StatelessIf": 0},
+               own_ops={"If": 0, "StatelessIf": 0, "PartitionedCall": 0, "Switch": 0},
+               runs=True,
                flags={"placeholder_to_const_names": "phase_train=False"})
     yield Case("checked", lambda: graph_def_of(checked), feeds=feeds, original_breaks=True,
                own_ops={"CheckNumerics": 0})
@@ -366,6 +381,12 @@ def training_cases():
                flags={"placeholder_type_enum": f"{STRING}, {FLOAT}"},
                feeds={"a": normal(2, 3), "text": np.array([b"four", b""])})
     yield Case("function_library", with_function, original_breaks=True,
+               feeds={"x": normal(3)})
+    yield Case("nested_functions", lambda: graph_def_of(nested_functions), ("y", "sizes"),
+               original_breaks=True, feeds=feeds, runs=True,
+               own_ops={"If": 0, "StatelessIf": 0, "PartitionedCall": 0, "BiasAdd": 1,
+                        "StatefulPartitionedCall": 0, "FusedBatchNormV3": 0})
+    yield Case("call_is_output", with_function, ("PartitionedCall",), original_breaks=True,
                feeds={"x": normal(3)})
     yield Case("without_attributes", without_attributes, feeds=feeds, original_breaks=True)
 

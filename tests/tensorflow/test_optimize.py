@@ -16,8 +16,8 @@ from harness import FLAGS, run_graph
 
 
 # In the order in which they run.
-PASSES = ["placeholder_to_const", "placeholders", "extract_sub_graph", "fold_branches",
-          "remove_control_inputs", "remove_training_nodes", "fold_constants", "remove_dropout",
+PASSES = ["placeholder_to_const", "placeholders", "extract_sub_graph", "inline_calls",
+          "fold_branches", "remove_control_inputs", "remove_training_nodes", "fold_constants", "remove_dropout",
           "fold_batch_norm", "fold_mul_add", "fold_input_scale", "fold_remaining_constants",
           "fuse_resize_and_conv", "remove_unused"]
 

@@ -1,4 +1,4 @@
-#include <array>
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -215,15 +215,28 @@ class BranchFolder {
 
 }  // namespace
 
-absl::StatusOr<int> FoldBranches(GraphDef& graph, const OptimizeOptions&) {
-  // A copy of the names only would do, but graphs with branches are small.
-  bool found = false;
-  for (const NodeDef& node : graph.node()) {
-    found = found || node.op() == "Switch" || IsIf(node);
+namespace {
+
+bool HasBranches(const GraphDef& graph) {
+  return std::any_of(graph.node().begin(), graph.node().end(), [](const NodeDef& node) {
+    return node.op() == "Switch" || IsIf(node);
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<int> FoldBranches(GraphDef& graph, const OptimizeOptions& options) {
+  constexpr int kMaxRounds = 64;  // of functions with branches in functions
+  int changes = 0;
+  for (int round = 0; round < kMaxRounds && HasBranches(graph); ++round) {
+    {
+      ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
+      changes += BranchFolder(index).Apply(graph);
+    }
+    ASSIGN_OR_RETURN(const int inlined, InlineCalls(graph, options));
+    if (inlined == 0) break;
   }
-  if (!found) return 0;
-  ASSIGN_OR_RETURN(const GraphIndex index, GraphIndex::Create(graph));
-  return BranchFolder(index).Apply(graph);
+  return changes;
 }
 
 }  // namespace oriel::graph

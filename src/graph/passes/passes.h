@@ -16,12 +16,18 @@ absl::StatusOr<int> ConvertPlaceholders(tensorflow::GraphDef& graph,
 absl::StatusOr<int> RewritePlaceholders(tensorflow::GraphDef& graph,
                                         const OptimizeOptions& options);
 
+// Calls of functions become the functions' nodes (graph/inline_functions.h). Where one
+// cannot (a function with an operation whose outputs are not known by name), all stay,
+// and options.warn hears why.
+absl::StatusOr<int> InlineCalls(tensorflow::GraphDef& graph,
+                                const OptimizeOptions& options);
+
 // Switch with a constant predicate (constants through Identity, LogicalNot, LogicalAnd,
 // LogicalOr): those who read the side that runs read what Switch reads, and a Merge of
 // which only one input can ever come becomes an Identity of it. The other side is left
 // for nobody. Not those of loops, with control inputs, and not a Merge whose second
-// output (which input came) is read. If and StatelessIf with such a predicate become the
-// call of that side's function.
+// output (which input came) is read. If and StatelessIf with such a predicate become what
+// that side's function computes, as by InlineCalls; branches in it are folded, too.
 absl::StatusOr<int> FoldBranches(tensorflow::GraphDef& graph,
                                  const OptimizeOptions& options);
 

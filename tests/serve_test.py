@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,9 +41,10 @@ def form(*files):
 
 
 class Server:
-    def __init__(self, models, *flags):
+    def __init__(self, models, *flags, model=MODEL):
         self.process = subprocess.Popen(
-            [ORIEL, "serve", MODEL, "--model-dir", models, "--port", "0", *flags],
+            [ORIEL, "serve", *([model] if model else []), "--model-dir", models, "--port", "0",
+             *flags],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         match = re.search(r"http://127\.0\.0\.1:\d+", line)
@@ -50,6 +52,11 @@ class Server:
             self.process.kill()
             raise AssertionError(f"no address in {line!r}")
         self.url = match.group()
+
+    def resident(self):
+        """MiB"""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) / 1024
 
     def request(self, path, body=None, content_type=None):
         """(status, text)"""
@@ -243,6 +250,128 @@ class Serve(unittest.TestCase):
         client.join()
         self.assertEqual(code, 0)
         self.assertEqual(answers[0][0], 200, answers[0][1])
+
+
+class Repository(unittest.TestCase):
+    """A folder of models that changes while it is served."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="oriel-repository-")
+        self.addCleanup(folder.cleanup)
+        self.models = pathlib.Path(folder.name) / "models"
+        for model in (MODEL, "efficientnet_lite0"):
+            weights = next((DATA / "weights").glob(model.replace("_", "-") + "-*.pth"))
+            subprocess.run([ORIEL, "export", model, "--checkpoint", weights,
+                            "--output-dir", self.models], check=True, capture_output=True)
+
+    def serve(self, *flags):
+        server = Server(self.models, "--poll-interval", "0.1", *flags, model=None)
+        self.addCleanup(lambda: server.process.returncode is None and server.stop())
+        return server
+
+    def add_version(self, version, model=MODEL, spoil=False):
+        """A copy of version 1, renamed into its place as people do by hand."""
+        made = self.models / f".{version}"
+        shutil.copytree(self.models / model / "1", made)
+        if spoil:
+            data = bytearray((made / "model.pb").read_bytes())
+            data[len(data) // 2] ^= 1
+            (made / "model.pb").write_bytes(data)
+        made.rename(self.models / model / str(version))
+
+    def states(self, server, name=MODEL):
+        """{version: (state, error)}"""
+        status, text = server.request("/api/models")
+        self.assertEqual(status, 200, text)
+        model = next(m for m in json.loads(text)["models"] if m["name"] == name)
+        return {int(v["version"]): (v["state"], v.get("error")) for v in model["versions"]}
+
+    def await_state(self, server, version, state):
+        until = time.monotonic() + 60
+        while self.states(server).get(version, (None,))[0] != state:
+            self.assertLess(time.monotonic(), until, self.states(server))
+            time.sleep(0.05)
+
+    def classify(self, server, query=""):
+        photo = (DATA / "photos" / "coffee.png").read_bytes()
+        status, text = server.request(f"/api/classify?top_k=1{query}", photo, "image/png")
+        return status, json.loads(text)
+
+    def test_several_models_and_labels(self):
+        self.add_version(2)
+        server = self.serve("--version-policy", "all", "--version-label", "stable=1",
+                            "--version-label", f"{MODEL}:canary=2")
+        answers = {query: self.classify(server, query) for query in (
+            "", "&model=efficientnet_lite0", f"&model={MODEL}&version=1", "&label=stable",
+            "&label=canary", "&model=nothing", "&version=3", "&version=x", "&label=beta")}
+        got = {query: (answer["model"]["name"], answer["model"]["version"])
+               if status == 200 else status for query, (status, answer) in answers.items()}
+        self.assertEqual(got, {
+            "": (MODEL, "2"), "&model=efficientnet_lite0": ("efficientnet_lite0", "1"),
+            f"&model={MODEL}&version=1": (MODEL, "1"), "&label=stable": (MODEL, "1"),
+            "&label=canary": (MODEL, "2"), "&model=nothing": 404, "&version=3": 404,
+            "&version=x": 400, "&label=beta": 404})
+        for status, answer in answers.values():
+            if status == 200:
+                self.assertEqual(answer["images"][0]["predictions"][0]["index"],
+                                 TOP1["coffee.png"])
+
+    def test_a_broken_version_replaces_nothing(self):
+        server = self.serve()
+        self.add_version(2, spoil=True)
+        self.await_state(server, 2, "END")
+        states = self.states(server)
+        self.assertEqual(states[1], ("AVAILABLE", None))
+        self.assertIn("SHA-256", states[2][1])
+        self.assertEqual(self.classify(server)[1]["model"]["version"], "1")
+        shutil.rmtree(self.models / MODEL / "2")
+        self.add_version(3)
+        self.await_state(server, 3, "AVAILABLE")
+        self.assertEqual(self.classify(server)[1]["model"]["version"], "3")
+
+    def test_exchanges_under_load_lose_nothing(self):
+        server = self.serve()
+        stop, wrong, counts = threading.Event(), [], []
+
+        def ask():
+            count = 0
+            while not stop.is_set():
+                status, answer = self.classify(server)
+                count += 1
+                if status != 200:
+                    wrong.append((status, answer))
+                elif answer["images"][0]["predictions"][0]["index"] != TOP1["coffee.png"]:
+                    wrong.append(answer)
+            counts.append(count)
+
+        clients = [threading.Thread(target=ask) for _ in range(3)]
+        self.addCleanup(stop.set)
+        for client in clients:
+            client.start()
+        resident = []
+        for version in range(2, 8):
+            self.add_version(version)
+            self.await_state(server, version, "AVAILABLE")
+            self.await_state(server, version - 1, "END")
+            resident.append(server.resident())
+        stop.set()
+        for client in clients:
+            client.join()
+        self.assertEqual(wrong, [])
+        self.assertGreater(min(counts), 0)
+        # Each version takes some 100 MiB: none of the five that ended is left.
+        self.assertLess(resident[-1], resident[0] + 60, resident)
+        print(f"  {sum(counts)} answers over 6 exchanges, resident MiB:",
+              *(round(r) for r in resident), flush=True)
+        self.assertEqual(server.stop(), 0)
+
+    def test_without_anything_that_can_be_loaded(self):
+        for model in self.models.iterdir():
+            (model / "1" / "model.pb").write_bytes(b"broken")
+        done = subprocess.run([ORIEL, "serve", "--model-dir", self.models, "--port", "0"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"oriel serve: .*model\.pb.*SHA-256")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// `oriel serve`: the page and the HTTP API over one model.
+// `oriel serve`: the page and the HTTP API over a folder of models.
 
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -6,9 +6,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/cpus.h"
 #include "cli/commands.h"
@@ -19,16 +22,22 @@
 #include "serving/http/app.h"
 #include "serving/http/server.h"
 #include "serving/http/web.h"
-#include "serving/model_slot.h"
+#include "serving/model_repository.h"
 #include "serving/served_model.h"
 #include "serving/worker_pool.h"
 
 namespace oriel::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct Flags {
-  std::string model;
+  std::vector<std::string> models;
   std::string model_dir = "models";
+  serving::VersionPolicy version_policy;
+  std::vector<serving::VersionLabel> version_labels;
+  bool load_on_demand = false;
+  double poll_interval = 2;
   std::string host = "127.0.0.1";
   int port = 8000;
   int top_k = 5;
@@ -105,10 +114,67 @@ absl::StatusOr<std::shared_ptr<serving::ServedModel>> Load(
                                       serving::Clock::Real());
 }
 
+// Which folders are models, and which of their versions are wanted.
+absl::StatusOr<serving::ModelRepositoryOptions> RepositoryOptions(const Flags& flags) {
+  serving::ModelRepositoryOptions options;
+  options.settings.policy = flags.version_policy;
+  options.load_on_demand = flags.load_on_demand;
+  options.poll_interval = Seconds(flags.poll_interval);
+  options.unload_grace = Seconds(flags.grace);
+  if (flags.models.empty() || flags.load_on_demand) options.root = flags.model_dir;
+  if (flags.models.empty() && !flags.load_on_demand) {
+    // For its error: where nothing is exported it says what to do.
+    RETURN_IF_ERROR(model::FindDefaultModel(flags.model_dir).status());
+  }
+  std::map<std::string, serving::ModelSettings> own;
+  for (const std::string& model : flags.models) {
+    ASSIGN_OR_RETURN(const model::ModelDirectory directory,
+                     model::FindModel(model, flags.model_dir));
+    if (options.default_model.empty()) options.default_model = directory.name;
+    const bool is_version =
+        model::ParseVersion(directory.path.filename().string()).has_value();
+    const fs::path folder = is_version ? directory.path.parent_path() : directory.path;
+    if (!options.models.emplace(directory.name, folder).second) {
+      return InvalidArgument("two models are called '{}'", directory.name);
+    }
+    // The path of a version means that one alone.
+    if (is_version && fs::path(model).filename() == directory.version) {
+      own[directory.name] = options.settings;
+      own[directory.name].policy = {serving::VersionPolicy::Kind::kSpecific,
+                                    1,
+                                    {*model::ParseVersion(directory.version)}};
+    }
+  }
+  for (const serving::VersionLabel& label : flags.version_labels) {
+    if (label.model.empty()) {
+      options.settings.labels[label.label] = label.version;
+      for (auto& [name, settings] : own) settings.labels[label.label] = label.version;
+    }
+  }
+  for (const serving::VersionLabel& label : flags.version_labels) {
+    if (label.model.empty()) continue;
+    const auto it = own.try_emplace(label.model, options.settings).first;
+    it->second.labels[label.label] = label.version;
+  }
+  options.settings_by_model = std::move(own);
+  return options;
+}
+
+// Why the server has nothing to answer with; OK when it has.
+absl::Status NothingLoaded(const serving::ModelRepository& models) {
+  absl::Status first;
+  for (const serving::ModelStatus& model : models.Index()) {
+    for (const serving::VersionStatus& version : model.versions) {
+      if (version.state == serving::VersionState::kAvailable) return absl::OkStatus();
+      if (first.ok()) first = version.error;
+    }
+  }
+  return first.ok() ? Unavailable("no model could be loaded") : first;
+}
+
 absl::StatusOr<int> Run(const Flags& flags) {
-  ASSIGN_OR_RETURN(const model::ModelDirectory directory,
-                   flags.model.empty() ? model::FindDefaultModel(flags.model_dir)
-                                       : model::FindModel(flags.model, flags.model_dir));
+  ASSIGN_OR_RETURN(serving::ModelRepositoryOptions repository_options,
+                   RepositoryOptions(flags));
   std::optional<std::filesystem::path> web_dir;
   if (!flags.web_dir.empty()) web_dir = flags.web_dir;
   ASSIGN_OR_RETURN(const serving::http::Web web, serving::http::Web::Create(web_dir));
@@ -117,7 +183,12 @@ absl::StatusOr<int> Run(const Flags& flags) {
   RaiseDescriptorLimit(flags.max_connections + 256);
   serving::WorkerPool pool(
       flags.decode_threads > 0 ? flags.decode_threads : AvailableCpus(), flags.queue);
-  serving::ModelSlot models;
+  serving::ModelRepository models(
+      std::move(repository_options),
+      [&](const model::ModelDirectory& directory) {
+        return Load(flags, directory, pool);
+      },
+      serving::Clock::Real());
   serving::http::AppOptions app_options;
   app_options.top_k = flags.top_k;
   app_options.max_images = std::min<size_t>(app_options.max_images, flags.queue);
@@ -139,40 +210,77 @@ absl::StatusOr<int> Run(const Flags& flags) {
   // The address is taken, and /healthz answers, before the model is read.
   ASSIGN_OR_RETURN(const auto server, serving::http::Server::Start(app, server_options));
 
-  auto model = Load(flags, directory, pool);
-  if (model.ok()) {
-    models.Set(*model);
-    if (!app.draining) {
-      fmt::print("Oriel serves {} at {}\n", (*model)->session().config().title,
-                 server->url());
-      std::fflush(stdout);
-    }
-    const absl::Status saved = (*model)->session().SavePlanCache();
-    if (!saved.ok()) spdlog::warn("no plan cache was written: {}", Message(saved));
-  } else {
+  models.Start();
+  models.AwaitStarted();
+  const absl::Status loaded =
+      flags.load_on_demand ? absl::OkStatus() : NothingLoaded(models);
+  if (!loaded.ok()) {
     server->Drain();
+  } else if (!app.draining) {
+    const auto model = models.Get({});
+    fmt::print("Oriel serves {} at {}\n",
+               model.ok() ? (*model)->session().config().title : "models on demand",
+               server->url());
+    std::fflush(stdout);
   }
   server->Wait();
   // Nobody waits for an answer any more; what is in work ends before its threads
   // and before the server that it would report to.
-  models.Set(nullptr);
-  if (model.ok()) (*model)->Stop(serving::TimePoint::min());
+  models.Stop(serving::TimePoint::min());
   pool.Stop();
-  if (model.ok()) spdlog::info("stopped");
+  if (loaded.ok()) spdlog::info("stopped");
   spdlog::shutdown();
-  if (!model.ok()) return model.status();
+  if (!loaded.ok()) return loaded;
   return 0;
+}
+
+template <typename T>
+T ValueOrFlagError(absl::StatusOr<T> value, const char* flag) {
+  if (!value.ok()) throw CLI::ValidationError(flag, std::string(Message(value.status())));
+  return *std::move(value);
+}
+
+void AddRepositoryOptions(CLI::App& command, const std::shared_ptr<Flags>& flags) {
+  command
+      .add_option_function<std::string>(
+          "--version-policy",
+          [flags](const std::string& text) {
+            flags->version_policy =
+                ValueOrFlagError(serving::ParseVersionPolicy(text), "--version-policy");
+          },
+          "Versions of a model that are loaded: latest, latest:N, all or specific:N,...")
+      ->default_str("latest");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--version-label",
+          [flags](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+              flags->version_labels.push_back(
+                  ValueOrFlagError(serving::ParseVersionLabel(text), "--version-label"));
+            }
+          },
+          "A name for a version, such as stable=3, or of one model, MODEL:stable=3")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_flag("--load-on-demand", flags->load_on_demand,
+                   "Load nothing of --model-dir but the models named, until told to");
+  command
+      .add_option("--poll-interval", flags->poll_interval,
+                  "Seconds between looks at the models' folders; 0: never")
+      ->check(FiniteRange(0.0, 86400.0))
+      ->capture_default_str();
 }
 
 }  // namespace
 
 Action SetupServe(CLI::App& command) {
   auto flags = std::make_shared<Flags>();
-  command.add_option("model", flags->model,
-                     "Name of an exported model, or its directory (default: the best one "
-                     "that is exported)");
+  command.add_option("model", flags->models,
+                     "Names of exported models, or their directories; the first answers "
+                     "who names none (default: all that are exported)");
   command.add_option("--model-dir", flags->model_dir, "Where exported models lie")
       ->capture_default_str();
+  AddRepositoryOptions(command, flags);
   command
       .add_option("--host", flags->host,
                   "Address to listen at; 0.0.0.0 lets other machines in")

@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "base/testing.h"
-#include "serving/model_slot.h"
 #include "serving/testing.h"
 
 namespace oriel::serving {
@@ -131,11 +130,6 @@ TEST_F(ServedModelTest, StopWithoutGraceStillAnswersEveryone) {
     unavailable += absl::IsUnavailable(future.get()[0].status);
   }
   EXPECT_GT(unavailable, 0);
-}
-
-TEST(ModelSlotTest, UnavailableUntilSet) {
-  ModelSlot slot;
-  EXPECT_EQ(slot.Get().status().code(), absl::StatusCode::kUnavailable);
 }
 
 }  // namespace

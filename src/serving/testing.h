@@ -118,7 +118,8 @@ class FakeSession : public model::Session {
  public:
   static constexpr int kClasses = 10;
 
-  FakeSession() {
+  explicit FakeSession(std::string name = "fake", std::string version = "7")
+      : name_(std::move(name)), version_(std::move(version)) {
     config_.title = "Fake <Net>";  // a title that must be escaped
     config_.height = 2;
     config_.width = 2;
@@ -212,8 +213,8 @@ class FakeSession : public model::Session {
   model::ModelConfig config_;
   engine::PrecisionChoice precision_;
   model::SessionOptions options_;
-  std::string name_ = "fake";
-  std::string version_ = "7";
+  const std::string name_;
+  const std::string version_;
   mutable Gate preprocess_gate_;
   mutable Gate run_gate_;
   mutable std::atomic<int> runs_{0};

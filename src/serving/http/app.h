@@ -5,7 +5,7 @@
 
 #include "serving/clock.h"
 #include "serving/http/web.h"
-#include "serving/model_slot.h"
+#include "serving/model_repository.h"
 #include "serving/worker_pool.h"
 
 namespace oriel::serving::http {
@@ -21,11 +21,11 @@ struct AppOptions {
 
 class App {
  public:
-  App(ModelSlot& models, WorkerPool& pool, const Web& web, Clock& clock,
+  App(ModelRepository& models, WorkerPool& pool, const Web& web, Clock& clock,
       const AppOptions& options)
       : models(models), pool(pool), web(web), clock(clock), options(options) {}
 
-  ModelSlot& models;
+  ModelRepository& models;
   WorkerPool& pool;
   const Web& web;
   Clock& clock;

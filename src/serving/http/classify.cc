@@ -67,13 +67,23 @@ int OverallStatus(const std::vector<Upload>& uploads,
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<ServedModel>> ReadyModel(App& app) {
+absl::StatusOr<std::shared_ptr<ServedModel>> ReadyModel(App& app,
+                                                        const RequestHead& head) {
   if (app.draining) return Unavailable("the server is shutting down");
-  return app.models.Get();
+  ModelSpec spec;
+  if (const std::string* name = head.Query("model")) spec.name = *name;
+  if (const std::string* label = head.Query("label")) spec.label = *label;
+  if (const std::string* version = head.Query("version")) {
+    spec.version = model::ParseVersion(*version);
+    if (!spec.version.has_value()) {
+      return InvalidArgument("version must be a number without leading zeros");
+    }
+  }
+  return app.models.Get(spec);
 }
 
-absl::Status AdmitImages(App& app, const RequestHead&) {
-  ASSIGN_OR_RETURN(const auto model, ReadyModel(app));
+absl::Status AdmitImages(App& app, const RequestHead& head) {
+  ASSIGN_OR_RETURN(const auto model, ReadyModel(app, head));
   return model->CheckCapacity(1);
 }
 
@@ -143,7 +153,7 @@ void PostClassify(App& app, Request request, Responder responder) {
         .Send(ErrorResponse(ProblemFrom(status), context->request.head,
                             Audience::kProgram, app.web));
   };
-  const auto model = ReadyModel(app);
+  const auto model = ReadyModel(app, context->request.head);
   if (!model.ok()) return fail(model.status());
   context->session = (*model)->session().shared_from_this();
   auto uploads = TakeUploads(app, context->request, "");

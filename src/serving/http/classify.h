@@ -19,8 +19,10 @@ struct Upload {
   std::shared_ptr<const std::string> bytes;
 };
 
-// The model, or kUnavailable while it loads or the server shuts down.
-absl::StatusOr<std::shared_ptr<ServedModel>> ReadyModel(App& app);
+// The model that ?model=, ?version= and ?label= mean, or the default. kUnavailable
+// while it loads or the server shuts down, kNotFound, kInvalidArgument.
+absl::StatusOr<std::shared_ptr<ServedModel>> ReadyModel(App& app,
+                                                        const RequestHead& head);
 
 // A Route::admit: the model is ready and has room for an image.
 absl::Status AdmitImages(App& app, const RequestHead& head);

@@ -15,7 +15,10 @@ void GetHealthz(App&, Request, Responder responder) {
 }
 
 void GetReadyz(App& app, Request request, Responder responder) {
-  const auto model = ReadyModel(app);
+  auto model = ReadyModel(app, request.head);
+  if (model.ok() && !app.models.started()) {
+    model = Unavailable("models are still loading");
+  }
   if (!model.ok()) {
     return std::move(responder).Send(ErrorResponse(
         ProblemFrom(model.status()), request.head, Audience::kProgram, app.web));

@@ -81,7 +81,7 @@ void GetScript(App& app, Request request, Responder responder) {
 void GetPage(App& app, Request, Responder responder) {
   PageData page;
   page.note = app.options.note;
-  const auto model = app.models.Get();
+  const auto model = app.models.Get({});
   if (model.ok()) page.model = &(*model)->session().config();
   std::move(responder).Send({.content_type = kHtml, .body = app.web.RenderPage(page)});
 }
@@ -129,7 +129,7 @@ void PostPage(App& app, Request request, Responder responder) {
         .Send(ErrorResponse(ProblemFrom(status), context->request.head, Audience::kPerson,
                             app.web));
   };
-  const auto model = ReadyModel(app);
+  const auto model = ReadyModel(app, context->request.head);
   if (!model.ok()) return fail(model.status());
   context->session = (*model)->session().shared_from_this();
   auto uploads = TakeUploads(app, context->request, "file");

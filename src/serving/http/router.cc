@@ -2,6 +2,7 @@
 
 #include "serving/http/classify.h"
 #include "serving/http/health.h"
+#include "serving/http/models.h"
 #include "serving/http/page.h"
 
 namespace oriel::serving::http {
@@ -14,6 +15,8 @@ constexpr Route kRoutes[] = {
     {Method::kGet, "/script.js", BodyKind::kNone, Audience::kPerson, nullptr, GetScript},
     {Method::kPost, "/api/classify", BodyKind::kImage, Audience::kProgram, AdmitImages,
      PostClassify},
+    {Method::kGet, "/api/models", BodyKind::kNone, Audience::kProgram, nullptr,
+     GetModels},
     {Method::kGet, "/healthz", BodyKind::kNone, Audience::kProgram, nullptr, GetHealthz,
      true},
     {Method::kGet, "/readyz", BodyKind::kNone, Audience::kProgram, nullptr, GetReadyz,

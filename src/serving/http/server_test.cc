@@ -388,7 +388,7 @@ TEST_F(ServerTest, ClientThatLeavesIsDroppedBeforeTheNetwork) {
   }
   while (server_->connections() > 0) std::this_thread::sleep_for(milliseconds(1));
   session_->preprocess_gate().Open();
-  while (model_->pending() > 0) std::this_thread::sleep_for(milliseconds(1));
+  while (pending() > 0) std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(session_->runs(), warm_up_runs_);
 }
 
@@ -411,7 +411,7 @@ TEST_F(ServerTest, OverloadIs429BeforeTheBodyIsRead) {
   TestClient a(port()), b(port());
   a.Send(Post("/api/classify", FakeImage(1)));
   b.Send(Post("/api/classify", FakeImage(2)));
-  while (model_->pending() < 2) std::this_thread::sleep_for(milliseconds(1));
+  while (pending() < 2) std::this_thread::sleep_for(milliseconds(1));
   TestClient c(port());
   c.Send("POST /api/classify HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
   const TestResponse refused = c.Receive();
@@ -454,7 +454,7 @@ TEST_F(ServerTest, DrainFinishesWhatWasAccepted) {
   EXPECT_EQ(idle.Ask(Get("/healthz")).status, 200);
   busy.Send(Post("/api/classify", FakeImage(4)));
   half.Send("POST /api/classify HTTP/1.1\r\n");
-  while (model_->pending() < 1) std::this_thread::sleep_for(milliseconds(1));
+  while (pending() < 1) std::this_thread::sleep_for(milliseconds(1));
   while (server_->connections() < 3) std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(half.Readable(20), false);  // its first bytes are read
   server_->Drain();
@@ -480,7 +480,7 @@ TEST_F(ServerTest, DrainEndsWithItsGrace) {
   session_->run_gate().Close();
   TestClient busy(port());
   busy.Send(Post("/api/classify", FakeImage(4)));
-  while (model_->pending() < 1) std::this_thread::sleep_for(milliseconds(1));
+  while (pending() < 1) std::this_thread::sleep_for(milliseconds(1));
   server_->Drain();
   server_->Wait();
   EXPECT_EQ(busy.Receive().status, 0);
@@ -492,7 +492,7 @@ TEST_F(ServerTest, SignalsDrain) {
   session_->run_gate().Close();
   TestClient busy(port());
   busy.Send(Post("/api/classify", FakeImage(4)));
-  while (model_->pending() < 1) std::this_thread::sleep_for(milliseconds(1));
+  while (pending() < 1) std::this_thread::sleep_for(milliseconds(1));
   ::kill(::getpid(), SIGTERM);
   while (!app_->draining) std::this_thread::sleep_for(milliseconds(1));
   session_->run_gate().Open();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/files.h"
 #include "base/testing.h"
 #include "serving/http/app.h"
 #include "serving/http/server.h"
@@ -30,16 +31,23 @@ class ServerTest : public testing::Test {
   void StartServer(bool with_model = true) {
     ASSERT_OK_AND_ASSIGN(Web web, Web::Create(std::nullopt));
     web_ = std::make_unique<Web>(std::move(web));
-    app_ = std::make_unique<App>(slot_, pool_, *web_, Clock::Real(), app_options_);
+    std::filesystem::create_directories(folder_.path() / "fake" / "7");
+    ASSERT_OK(WriteFileAtomically(folder_.path() / "fake" / "7" / "oriel.json", "{}"));
+    repository_ = std::make_unique<ModelRepository>(
+        ModelRepositoryOptions{.root = folder_.path()},
+        [this](const model::ModelDirectory&) {
+          return ServedModel::Create(session_, model_options_, pool_, Clock::Real());
+        },
+        Clock::Real());
+    app_ = std::make_unique<App>(*repository_, pool_, *web_, Clock::Real(), app_options_);
     if (with_model) LoadModel();
     ASSERT_OK_AND_ASSIGN(server_, Server::Start(*app_, options_));
   }
 
   void LoadModel() {
-    ASSERT_OK_AND_ASSIGN(
-        model_, ServedModel::Create(session_, model_options_, pool_, Clock::Real()));
+    repository_->Start();
+    repository_->AwaitStarted();
     warm_up_runs_ = session_->runs();
-    slot_.Set(model_);
   }
 
   void StopServer() {
@@ -49,11 +57,15 @@ class ServerTest : public testing::Test {
       server_->Drain();
       server_->Wait();
     }
-    slot_.Set(nullptr);
-    if (model_ != nullptr) model_->Stop(kNever);
-    model_.reset();
+    if (repository_ != nullptr) repository_->Stop(kNever);
     pool_.Stop();
     server_.reset();
+  }
+
+  // Images that the model has accepted and not answered.
+  size_t pending() {
+    const auto model = repository_->Get({});
+    return model.ok() ? (*model)->pending() : 0;
   }
 
   uint16_t port() const { return server_->port(); }
@@ -104,9 +116,9 @@ class ServerTest : public testing::Test {
   AppOptions app_options_;
   ServedModelOptions model_options_;
   std::shared_ptr<FakeSession> session_ = std::make_shared<FakeSession>();
-  ModelSlot slot_;
+  TemporaryDirectory folder_;
+  std::unique_ptr<ModelRepository> repository_;
   WorkerPool pool_{2, 1000};
-  std::shared_ptr<ServedModel> model_;
   std::unique_ptr<Web> web_;
   std::unique_ptr<App> app_;
   std::unique_ptr<Server> server_;

@@ -49,6 +49,25 @@ fs::path Normalized(const fs::path& target) {
   return normal.has_filename() ? normal : normal.parent_path();
 }
 
+// What symbolic links lead to, there or not.
+fs::path FollowLinks(fs::path path) {
+  constexpr int kMaxLinks = 40;  // Linux's own limit
+  std::error_code error;
+  for (int i = 0; i < kMaxLinks && fs::is_symlink(path, error); ++i) {
+    const fs::path to = fs::read_symlink(path, error);
+    if (error) break;
+    path = (path.parent_path() / to).lexically_normal();
+  }
+  return path;
+}
+
+// A device, a pipe or a socket: it is written to, nothing can take its place.
+bool IsSpecial(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && fs::is_other(status);
+}
+
 absl::Status SyncPath(const fs::path& path, int flags) {
   Descriptor fd(::open(path.c_str(), flags | O_CLOEXEC));
   if (fd.get() < 0) return ErrnoError(errno, path.string());
@@ -174,11 +193,17 @@ absl::Status RandomAccessFile::Read(uint64_t offset, std::span<uint8_t> dst) con
 }
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const fs::path& target) {
-  const fs::path normal = Normalized(target);
+  fs::path normal = Normalized(target);
   std::error_code error;
   if (fs::is_directory(normal, error)) {
     return InvalidArgument("{}: is a directory, want a file", normal.string());
   }
+  if (IsSpecial(normal)) {
+    const int fd = ::open(normal.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return ErrnoError(errno, normal.string());
+    return AtomicFile(normal, {}, fd);
+  }
+  normal = FollowLinks(std::move(normal));
   const fs::path temporary = TemporarySibling(normal);
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return ErrnoError(errno, normal.string());
@@ -207,8 +232,10 @@ absl::Status AtomicFile::Append(std::string_view bytes) {
 }
 
 absl::Status AtomicFile::Commit() {
-  if (::fsync(fd_) != 0) return ErrnoError(errno, target_.string());
+  const bool in_place = temporary_.empty();
+  if (!in_place && ::fsync(fd_) != 0) return ErrnoError(errno, target_.string());
   if (::close(std::exchange(fd_, -1)) != 0) return ErrnoError(errno, target_.string());
+  if (in_place) return absl::OkStatus();
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
     return ErrnoError(errno, target_.string());
   }

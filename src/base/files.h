@@ -76,7 +76,8 @@ void RemoveAbandonedTemporaries(const std::filesystem::path& target);
 
 // A file that appears under its name whole or not at all: bytes go to a
 // temporary sibling, Commit syncs it and renames it over the target. Destroyed
-// without Commit it leaves nothing behind. One thread at a time.
+// without Commit it leaves nothing behind. A symbolic link stays, what it leads to is
+// replaced; a device or a pipe (/dev/null) is written to as it is. One thread at a time.
 class AtomicFile {
  public:
   static absl::StatusOr<AtomicFile> Create(const std::filesystem::path& target);

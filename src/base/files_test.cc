@@ -48,6 +48,23 @@ TEST(AtomicFile, SaysWhatIsWrong) {
   EXPECT_THAT(std::string(Message(error)), HasSubstr("is a directory"));
 }
 
+TEST(AtomicFile, FollowsLinksAndLeavesDevices) {
+  const TemporaryDirectory dir;
+  fs::create_directory(dir.path() / "data");
+  fs::create_symlink("data/file", dir.path() / "link");  // to nothing yet
+  fs::create_symlink(dir.path() / "link", dir.path() / "second");
+  for (const char* content : {"first", "then"}) {
+    ASSERT_OK(WriteFileAtomically(dir.path() / "second", content));
+    EXPECT_TRUE(fs::is_symlink(dir.path() / "link"));
+    EXPECT_TRUE(fs::is_symlink(dir.path() / "second"));
+    EXPECT_EQ(*ReadFile(dir.path() / "data" / "file"), content);
+  }
+  fs::create_symlink("/dev/null", dir.path() / "null");
+  ASSERT_OK(WriteFileAtomically(dir.path() / "null", "nothing"));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_TRUE(fs::is_symlink(dir.path() / "null"));
+}
+
 TEST(AtomicFile, WhatAKilledProcessLeftIsRemoved) {
   const TemporaryDirectory dir;
   const fs::path target = dir.path() / "f";

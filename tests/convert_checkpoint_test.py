@@ -109,6 +109,10 @@ class ConvertCheckpoint(unittest.TestCase):
         self.assert_refused(self.directory / "gone", out, says="gone")
         self.assert_refused(TESTDATA / "npy" / "README.md", out, says="is no checkpoint")
         self.assert_refused(source, out, "--to", "pytorch", says="--to", code=2)
+        self.assert_refused(source, out, "--to", "5", says="5 not in", code=2)
+        self.assert_refused(source, self.directory / "out.h5", says=".h5 files are not written")
+        self.assert_refused(source, self.directory, says="is a directory")
+        self.assert_refused(source, out, "--metadata", "a=b", says="safetensors only")
         self.assert_refused(source, out, "--map", "inception_resnet_v2:slim",
                             says="is not one of inception_resnet_v2")
         self.assert_refused(source, out, "--map", "inception_resnet_v2:caffe-to-slim",

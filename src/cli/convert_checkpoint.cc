@@ -131,10 +131,28 @@ absl::StatusOr<std::map<std::string, std::string>> ParseMetadata(const Flags& fl
   return metadata;
 }
 
-Format OutputFormat(const Flags& flags) {
-  if (flags.format != Format::kUnknown) return flags.format;
-  return flags.output.ends_with(".safetensors") ? Format::kSafetensors
-                                                : Format::kTensorFlowV2;
+// By --to, else by the name's ending; not where the name promises what nobody writes.
+absl::StatusOr<Format> OutputFormat(const Flags& flags) {
+  Format format = flags.format;
+  if (format == Format::kUnknown) {
+    for (const char* ending : {".h5", ".hdf5", ".keras", ".pth", ".pt", ".bin", ".npz"}) {
+      if (!flags.output.ends_with(ending)) continue;
+      return InvalidArgument(
+          "{}: {} files are not written; --to tensorflow-v2, safetensors or "
+          "tensorflow-v1 if the name is meant",
+          flags.output, ending);
+    }
+    format = flags.output.ends_with(".safetensors") ? Format::kSafetensors
+                                                    : Format::kTensorFlowV2;
+  }
+  if (!flags.metadata.empty() && format != Format::kSafetensors) {
+    return InvalidArgument("--metadata goes into the header of safetensors only");
+  }
+  std::error_code error;
+  if (std::filesystem::is_directory(flags.output, error)) {
+    return InvalidArgument("{}: is a directory, want a file's name", flags.output);
+  }
+  return format;
 }
 
 uint64_t TotalBytes(const VariableSource& source) {
@@ -162,6 +180,7 @@ absl::StatusOr<int> Convert(const Flags& flags) {
   }
   checkpoint::SaveOptions save;
   ASSIGN_OR_RETURN(save.metadata, ParseMetadata(flags));
+  ASSIGN_OR_RETURN(const Format format, OutputFormat(flags));
   ASSIGN_OR_RETURN(auto source, checkpoint::Open(flags.input));
   const size_t before = source->variables().size();
   const std::string_view input_format = source->format();
@@ -175,7 +194,6 @@ absl::StatusOr<int> Convert(const Flags& flags) {
   auto mapped = checkpoint::MapVariables(std::move(source), map, flags.options);
   if (!mapped.ok()) return Annotate(mapped.status(), flags.input);
 
-  const Format format = OutputFormat(flags);
   const uint64_t bytes = TotalBytes(**mapped);
   const auto begin = std::chrono::steady_clock::now();
   {
@@ -203,6 +221,20 @@ absl::StatusOr<int> Run(const Flags& flags) {
   return flags.print_map.empty() ? Convert(flags) : PrintMap(flags);
 }
 
+// A flag whose text is one of the names.
+template <typename T>
+void AddChoice(CLI::App& command, const char* flag, T& value,
+               const std::map<std::string, T>& choices, const std::string& help) {
+  std::vector<std::string> names;
+  for (const auto& [name, choice] : choices) names.push_back(name);
+  command
+      .add_option_function<std::string>(
+          flag, [&value, choices](const std::string& name) { value = choices.at(name); },
+          help)
+      ->check(CLI::IsMember(names).description(""))
+      ->take_last();
+}
+
 }  // namespace
 
 Action SetupConvertCheckpoint(CLI::App& command) {
@@ -212,27 +244,23 @@ Action SetupConvertCheckpoint(CLI::App& command) {
       "A checkpoint: TensorFlow V1 or V2, PyTorch, safetensors, Keras .h5");
   command.add_option("OUTPUT", flags->output,
                      "File to write; of a TensorFlow V2 checkpoint the prefix");
-  const std::map<std::string, Format> formats = {{"tensorflow-v1", Format::kTensorFlowV1},
-                                                 {"tensorflow-v2", Format::kTensorFlowV2},
-                                                 {"safetensors", Format::kSafetensors}};
-  command
-      .add_option("--to", flags->format,
-                  "Format to write: tensorflow-v2, safetensors or tensorflow-v1; without "
-                  "it safetensors where OUTPUT ends in .safetensors, else tensorflow-v2")
-      ->transform(CLI::CheckedTransformer(formats).description(""));
+  AddChoice<Format>(
+      command, "--to", flags->format,
+      {{"tensorflow-v2", Format::kTensorFlowV2},
+       {"safetensors", Format::kSafetensors},
+       {"tensorflow-v1", Format::kTensorFlowV1}},
+      "Format to write: tensorflow-v2, safetensors or tensorflow-v1; without "
+      "it safetensors where OUTPUT ends in .safetensors, else tensorflow-v2");
   command.add_option("--map", flags->map,
                      "New names: a name map's file, NETWORK:FROM-to-TO or NETWORK:TO "
                      "(see --list-maps); without it names stay");
-  const std::map<std::string, nets::Background> backgrounds = {
-      {"keep", nets::Background::kKeep},
-      {"drop", nets::Background::kDrop},
-      {"add", nets::Background::kAdd}};
-  command
-      .add_option(
-          "--background", flags->background,
-          "Class 0 of TensorFlow's ImageNet weights: keep it or its absence, drop "
-          "it (1001 classes to 1000), add it (1000 to 1001)")
-      ->transform(CLI::CheckedTransformer(backgrounds).description(""));
+  AddChoice<nets::Background>(
+      command, "--background", flags->background,
+      {{"keep", nets::Background::kKeep},
+       {"drop", nets::Background::kDrop},
+       {"add", nets::Background::kAdd}},
+      "Class 0 of TensorFlow's ImageNet weights: keep it or its absence, drop "
+      "it (1001 classes to 1000), add it (1000 to 1001)");
   command.add_option("--drop", flags->options.drop,
                      "Leave out variables of this name; '*' stands for any text. May be "
                      "given again");

@@ -116,7 +116,7 @@ class Commands(unittest.TestCase):
                 self.assertEqual(
                     missing_file(*binary, *graph),
                     (1, "oriel freeze-graph: Input graph file 'b' does not exist!\n"))
-        for bad in ("--input_binary=1", "--clear_devices=maybe", "--no_such_flag",
+        for bad in ("--input_binary=1", "--clear_devices=maybe",
                     "--checkpoint_version=two"):
             code, message = missing_file(bad)
             self.assertEqual(code, 2, message)

@@ -14,7 +14,8 @@ namespace oriel::cli {
 using Action = std::function<absl::StatusOr<int>()>;
 
 // Adds flags to its subcommand and returns the action that reads them. Flag
-// values live in an object that the action owns (a shared_ptr captured by it).
+// values live in an object that the action owns (a shared_ptr captured by it). The
+// subcommand outlives the action.
 using Setup = Action (*)(CLI::App& command);
 
 struct Command {

@@ -192,7 +192,11 @@ Action SetupFreezeGraph(CLI::App& command) {
           "Not used, as in TensorFlow");
   AddFlag(command, "model_name", flags->model_name,
           "Network that the graph is: PyTorch's names and layouts are translated");
-  return [flags] { return Run(*flags); };
+  AllowOtherWords(command);
+  return [flags, &command]() -> absl::StatusOr<int> {
+    RETURN_IF_ERROR(CheckOtherWords(command));
+    return Run(*flags);
+  };
 }
 
 }  // namespace oriel::cli

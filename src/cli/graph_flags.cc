@@ -5,6 +5,8 @@
 #include <cctype>
 #include <filesystem>
 
+#include "base/utf8.h"
+
 namespace oriel::cli {
 
 namespace {
@@ -48,6 +50,22 @@ void AddBoolFlag(CLI::App& command, std::string_view names, bool& value,
       ->default_str("true")
       ->take_last()
       ->option_text(value ? "BOOL [true]" : "BOOL [false]");
+}
+
+void AllowOtherWords(CLI::App& command) { command.allow_extras(); }
+
+absl::Status CheckOtherWords(const CLI::App& command) {
+  for (const std::string& word : command.remaining()) {
+    const size_t name = word.find_first_not_of('-');
+    if (name == 0) {
+      fmt::print(stderr, "oriel {}: '{}' is not used\n", command.get_name(),
+                 Printable(word));
+    } else if (name != word.npos) {
+      return InvalidArgument("Unknown command line flag '{}'",
+                             word.substr(name, word.find('=') - name));
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::vector<std::string> SplitNames(std::string_view list) {

@@ -23,7 +23,11 @@ void AddFlag(CLI::App& command, std::string_view names, T& value,
              const std::string& help) {
   CLI::Option* const option =
       command.add_option(BothSpellings(names), value, help)->capture_default_str();
-  if constexpr (std::is_same_v<T, std::string>) option->expected(0, 1);
+  if constexpr (std::is_same_v<T, std::string>) {
+    // default_str is what an empty text would become.
+    option->expected(0, 1)->default_str("")->option_text(
+        value.empty() ? std::string("TEXT") : "TEXT [" + value + "]");
+  }
   option->take_last();
 }
 
@@ -31,6 +35,12 @@ void AddFlag(CLI::App& command, std::string_view names, T& value,
 // false: no, off and 0 do so here too, texts that mean the contrary are refused.
 void AddBoolFlag(CLI::App& command, std::string_view names, bool& value,
                  const std::string& help);
+
+// What is on the command line and no flag of the command, as the original tools take it
+// (which leave it to Abseil's flags): an unknown flag is an error of exit code 1,
+// "Unknown command line flag '...'"; other words are not used, a note on stderr says so.
+void AllowOtherWords(CLI::App& command);
+absl::Status CheckOtherWords(const CLI::App& command);
 
 // "a, b,c" -> {"a", "b", "c"}; blanks around names and empty names are dropped.
 std::vector<std::string> SplitNames(std::string_view list);

@@ -34,7 +34,9 @@ absl::StatusOr<std::pair<std::string, Shape>> ParseShapeFlag(const std::string& 
     if (end == rest.size()) break;
     rest.remove_prefix(end + 1);
   }
-  return std::pair(text.substr(0, equals), Shape(std::move(dims)));
+  std::string name = text.substr(0, equals);
+  if (name.ends_with(":0")) name.resize(name.size() - 2);
+  return std::pair(std::move(name), Shape(std::move(dims)));
 }
 
 }  // namespace
@@ -45,6 +47,19 @@ void AddShapeOption(CLI::App& command, std::vector<std::string>& shapes) {
                   "NAME=Nx299x299x3: the shape of an input that the graph leaves open, "
                   "N being the batch")
       ->allow_extra_args(false);
+}
+
+absl::Status CheckShapeFlags(const std::vector<std::string>& flags,
+                             const tensorflow::GraphDef& graph) {
+  std::set<std::string_view> names;
+  for (const tensorflow::NodeDef& node : graph.node()) names.insert(node.name());
+  for (const std::string& text : flags) {
+    ASSIGN_OR_RETURN(const auto shape, ParseShapeFlag(text));
+    if (!names.contains(shape.first)) {
+      return InvalidArgument("--shape {}: the graph has no node '{}'", text, shape.first);
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<InputShapes> FindInputShapes(const std::vector<std::string>& flags,

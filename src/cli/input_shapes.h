@@ -18,6 +18,10 @@ using InputShapes = std::vector<std::pair<std::string, Shape>>;
 // --shape NAME=Nx299x299x3, any number of times.
 void AddShapeOption(CLI::App& command, std::vector<std::string>& shapes);
 
+// kInvalidArgument for a flag that cannot be read or names no node of the graph.
+absl::Status CheckShapeFlags(const std::vector<std::string>& flags,
+                             const tensorflow::GraphDef& graph);
+
 // What `flags` say, then what the graph says of those of `inputs` (placeholders) that
 // they do not name. kInvalidArgument for a flag that cannot be read, and for an input of
 // which more than the first size is unknown.

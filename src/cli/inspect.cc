@@ -9,6 +9,7 @@
 #include "cli/input_shapes.h"
 #include "cli/inspect_graph.h"
 #include "cli/inspect_records.h"
+#include "cli/inspect_saved_model.h"
 #include "cli/json_text.h"
 #include "cli/table.h"
 #include "graph/graph_util.h"
@@ -80,7 +81,21 @@ std::string GraphIn(const std::string& path) {
   return std::filesystem::is_regular_file(graph, error) ? graph.string() : path;
 }
 
+absl::StatusOr<int> InspectSavedModel(const Flags& flags) {
+  ASSIGN_OR_RETURN(const SavedModelGraph model, ReadSavedModelGraph(flags.path));
+  InspectGraphOptions options = flags.graph;
+  options.path = flags.path;
+  options.json = flags.as_json;
+  options.encoding = model.signature.empty()
+                         ? "SavedModel without signature"
+                         : fmt::format("SavedModel, signature '{}'", model.signature);
+  if (options.outputs.empty()) options.outputs = model.outputs;
+  RETURN_IF_ERROR(InspectGraph(model.graph, options));
+  return 0;
+}
+
 absl::StatusOr<int> Inspect(const Flags& flags) {
+  if (IsSavedModel(flags.path)) return InspectSavedModel(flags);
   const std::string path = GraphIn(flags.path);
   ASSIGN_OR_RETURN(const checkpoint::Format format, checkpoint::Detect(path));
   if (format != checkpoint::Format::kUnknown) {
@@ -97,8 +112,7 @@ absl::StatusOr<int> Inspect(const Flags& flags) {
   if (absl::IsInvalidArgument(found.status())) {
     return InvalidArgument(
         "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors, HDF5) "
-        "nor a "
-        "GraphDef, binary or text, nor a TFRecord file",
+        "nor a GraphDef, binary or text, nor a TFRecord file",
         path);
   }
   RETURN_IF_ERROR(found.status());
@@ -118,7 +132,7 @@ Action SetupInspect(CLI::App& command) {
       .add_option(
           "FILE", flags->path,
           "A checkpoint (file, V2 prefix, V1 shards), a GraphDef, the directory of a "
-          "model, or a TFRecord file")
+          "model or a SavedModel, or a TFRecord file")
       ->required();
   command.add_flag("--json", flags->as_json, "Print one line of JSON instead of a table");
   InspectGraphOptions& graph = flags->graph;

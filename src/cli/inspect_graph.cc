@@ -257,6 +257,7 @@ absl::Status InspectGraph(const GraphDef& graph, const InspectGraphOptions& opti
       return InvalidArgument("{}: has no node '{}'", options.path, name);
     }
   }
+  RETURN_IF_ERROR(CheckShapeFlags(options.shapes, graph));
   if (options.dot) {
     PrintDot(graph, options);
     return absl::OkStatus();

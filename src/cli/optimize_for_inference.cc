@@ -193,7 +193,11 @@ Action SetupOptimizeForInference(CLI::App& command) {
   AddBoolFlag(command, "list", flags->list, "List the passes, and do nothing else");
   AddBoolFlag(command, "verbose", flags->verbose, "Report each pass");
   command.footer(PassTable());
-  return [flags] { return Run(*flags); };
+  AllowOtherWords(command);
+  return [flags, &command]() -> absl::StatusOr<int> {
+    RETURN_IF_ERROR(CheckOtherWords(command));
+    return Run(*flags);
+  };
 }
 
 }  // namespace oriel::cli

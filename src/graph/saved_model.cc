@@ -41,21 +41,46 @@ absl::StatusOr<MetaGraphDef> FindMetaGraph(SavedModel model,
       JoinTags(wanted), fmt::join(available, ", "));
 }
 
-absl::StatusOr<MetaGraphDef> ReadSavedModel(const std::string& directory,
-                                            const std::vector<std::string>& tags) {
+namespace {
+
+struct ModelFile {
+  std::string path;
+  SavedModel model;
+};
+
+absl::StatusOr<ModelFile> ReadModelFile(const std::string& directory) {
   namespace fs = std::filesystem;
   for (const bool text : {false, true}) {
     const fs::path path =
         fs::path(directory) / (text ? "saved_model.pbtxt" : "saved_model.pb");
     std::error_code error;
     if (!fs::exists(path, error)) continue;
-    SavedModel model;
-    RETURN_IF_ERROR(ReadMessage(path.string(), text, model));
-    auto found = FindMetaGraph(std::move(model), tags);
-    if (!found.ok()) return Annotate(found.status(), path.string());
-    return found;
+    ModelFile file{path.string(), {}};
+    RETURN_IF_ERROR(ReadMessage(file.path, text, file.model));
+    return file;
   }
   return NotFound("SavedModel file does not exist at: {}", directory);
+}
+
+}  // namespace
+
+absl::StatusOr<MetaGraphDef> ReadSavedModel(const std::string& directory,
+                                            const std::vector<std::string>& tags) {
+  ASSIGN_OR_RETURN(ModelFile file, ReadModelFile(directory));
+  auto found = FindMetaGraph(std::move(file.model), tags);
+  if (!found.ok()) return Annotate(found.status(), file.path);
+  return found;
+}
+
+absl::StatusOr<MetaGraphDef> ReadDefaultSavedModel(const std::string& directory) {
+  ASSIGN_OR_RETURN(ModelFile file, ReadModelFile(directory));
+  auto& graphs = *file.model.mutable_meta_graphs();
+  if (graphs.empty()) return InvalidArgument("{}: holds no graph", file.path);
+  for (MetaGraphDef& meta_graph : graphs) {
+    const auto& tags = meta_graph.meta_info_def().tags();
+    if (tags.size() == 1 && tags[0] == "serve") return std::move(meta_graph);
+  }
+  return std::move(graphs[0]);
 }
 
 std::string SavedModelVariables(const std::string& directory) {

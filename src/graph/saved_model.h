@@ -26,6 +26,10 @@ absl::StatusOr<tensorflow::MetaGraphDef> FindMetaGraph(
 absl::StatusOr<tensorflow::MetaGraphDef> ReadSavedModel(
     const std::string& directory, const std::vector<std::string>& tags);
 
+// The MetaGraphDef that is tagged "serve" alone, else the first one.
+absl::StatusOr<tensorflow::MetaGraphDef> ReadDefaultSavedModel(
+    const std::string& directory);
+
 // The prefix of the checkpoint in a SavedModel's directory.
 std::string SavedModelVariables(const std::string& directory);
 

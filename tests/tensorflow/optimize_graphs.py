@@ -456,6 +456,8 @@ def failing_cases():
     yield Case("bad_type", lambda: graph_def_of(plain),
                flags={"placeholder_type_enum": "float"},
                error="invalid literal for int() with base 10: 'float'")
+    yield Case("empty_type", lambda: graph_def_of(plain), flags={"placeholder_type_enum": ""},
+               error="invalid literal for int() with base 10: ''")
     yield Case("short_type_list", two_inputs, inputs="a,text,inner",
                flags={"placeholder_type_enum": "1,7"}, error="list index out of range")
     yield Case("duplicated", duplicated, error="Duplicate node names detected for x")

@@ -3,6 +3,7 @@ messages, graphs node by node, and what the graphs compute."""
 
 import contextlib
 import io
+import json
 import sys
 from unittest import mock
 
@@ -413,6 +414,46 @@ class Freeze(harness.TestCase):
         ops = harness.histogram(got.graph)
         self.assertEqual((ops["Conv2D"], ops["FusedBatchNormV3"], ops["MatMul"]), (2, 2, 1))
         self.assertFalse(set(ops) & {"VarHandleOp", "ReadVariableOp", "StatefulPartitionedCall"})
+        # What it computes can be told before it is frozen.
+        told = json.loads(harness.run_program(FLAGS.oriel, "inspect", "--json", folder))
+        self.assertEqual(told["inputs"], [{"name": "serving_default_images",
+                                           "dtype": "float32", "shape": "[?,6,6,3]"}])
+        self.assertEqual(told["outputs"], ["StatefulPartitionedCall"])
+        self.assertEqual(told["parameters"], 2 * 3 * 3 * 3 * 3 + 2 * 4 * 3 + 3 * 7)
+        cost = {layer["op"]: layer["multiply_adds"] for layer in told["layers"]
+                if layer["op"] in ("Conv2D", "MatMul")}
+        self.assertEqual(cost, {"Conv2D": 6 * 6 * 3 * 3 * 3 * 3, "MatMul": 3 * 7})
+
+    def test_several_results(self):
+        """As TensorFlow names them: by the number behind the call."""
+        folder = self.directory / "several"
+        images = normal(2, 4)
+        with context.eager_mode():
+            module = tf2.Module()
+            module.weights = tf2.Variable(normal(4, 5))
+
+            @tf2.function(autograph=False,
+                          input_signature=[tf2.TensorSpec([None, 4], tf2.float32, "images")])
+            def call(images):
+                logits = tf2.matmul(images, module.weights)
+                top = tf2.math.top_k(logits, 2)
+                return {"a": logits, "b": top.values, "c": top.indices}
+
+            want = [value.numpy() for _, value in sorted(call(tf2.constant(images)).items())]
+            tf2.saved_model.save(module, str(folder), signatures=call)
+        theirs, got = self.both(f"--input_saved_model_dir={folder}",
+                                "--output_node_names=StatefulPartitionedCall")
+        self.assertEqual((theirs.code, got.code), (0, 0), theirs.message + got.message)
+        optimized = self.directory / "several.pb"
+        harness.oriel("optimize-for-inference", input=self.directory / "ours.pb",
+                      output=optimized, input_names="serving_default_images",
+                      output_names="StatefulPartitionedCall")
+        for graph in (theirs.graph, got.graph, read_graph(optimized)):
+            with harness.session(harness.load(graph)) as s:
+                results = s.run([f"StatefulPartitionedCall:{k}" for k in range(3)],
+                                {"serving_default_images:0": images})
+            for result, value in zip(results, want):
+                np.testing.assert_allclose(result, value, rtol=1e-5, atol=1e-6)
 
     # Initializers.
 
@@ -492,8 +533,11 @@ class Freeze(harness.TestCase):
         self.assert_both_fail("invalid int value: 'two'", "--checkpoint_version=two",
                               other="--checkpoint_version", codes=(2, 2))
         # The original leaves what it does not know to Abseil's flags.
-        self.assert_both_fail("Unknown command line flag 'no_such_flag'", "--no_such_flag=1",
-                              other="no_such_flag", codes=(1, 2))
+        for flag in ("--no_such_flag=1", "--no_such_flag"):
+            self.assert_both_fail("Unknown command line flag 'no_such_flag'", flag)
+        folder = self.save(references)
+        self.assert_same(f"--input_graph={folder}/graph.pb", "--input_binary", "true", "word",
+                         f"--input_checkpoint={folder}/model", "another")
 
     def test_freezing_twice(self):
         folder = self.save(references)

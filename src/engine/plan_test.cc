@@ -387,6 +387,52 @@ TEST(Plan, EmptyBatchGivesEmptyResults) {
   }
 }
 
+// Images without channels have strides as if they had one.
+TEST(Plan, EmptyConstants) {
+  for (const Shape& shape : {Shape{2, 3, 4, 0}, Shape{0, 3, 4, 2}, Shape{2, 0}}) {
+    GraphBuilder b;
+    b.Const("c", Tensor(DType::kFloat32, shape));
+    b.Add("exp", "Exp", {"c"});
+    for (const Backend backend :
+         {Backend::kReference, Backend::kOneDnn, Backend::kNative}) {
+      ASSERT_OK_AND_ASSIGN(
+          const auto results,
+          testing::RunGraph(b.graph(), {}, {.backend = backend, .outputs = {"exp"}}));
+      EXPECT_EQ(results[0].shape(), shape);
+    }
+  }
+}
+
+// One node after the other, or all side by side: the time to compile grows with their
+// number, not with its square (which takes minutes here).
+TEST(Plan, ManyNodes) {
+  constexpr int kNodes = 100000;
+  GraphBuilder b;
+  b.Placeholder("x", Shape{2});
+  std::string last = "x";
+  for (int i = 0; i < kNodes; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    b.Add(name, i % 2 == 0 ? "Neg" : "Abs", {last});
+    last = name;
+  }
+  tensorflow::NodeDef& wide = b.Add("wide", "ConcatV2", {});
+  for (int i = 0; i < kNodes; ++i) wide.add_input("x");
+  wide.add_input("axis");
+  b.Const("axis", Tensor(DType::kInt32, Shape{}));
+  const Tensor x = Tensor::Of<float>(Shape{2}, std::vector<float>{-3, 2});
+  for (const Backend backend :
+       {Backend::kReference, Backend::kOneDnn, Backend::kNative}) {
+    ASSERT_OK_AND_ASSIGN(
+        const auto results,
+        testing::RunGraph(b.graph(), {{"x", x}},
+                          {.backend = backend, .outputs = {last, "wide"}, .threads = 1}));
+    EXPECT_THAT(results[0].data<float>(), ::testing::ElementsAre(3, 2));
+    ASSERT_EQ(results[1].shape(), (Shape{2 * kNodes}));
+    EXPECT_EQ(results[1].data<float>()[2 * kNodes - 2], -3);
+    EXPECT_EQ(results[1].data<float>()[2 * kNodes - 1], 2);
+  }
+}
+
 TEST(Plan, PlaceholderWithDefault) {
   GraphBuilder b;
   b.Const("c", Tensor::Of<float>(Shape{2}, std::vector<float>{-5, 6}));

@@ -84,6 +84,76 @@ void Program::SetOutput(std::string name, int index, SlotId slot) {
   AddStep(std::move(name), MakeCopyKernel(bytes), {slot}, {to});
 }
 
+namespace {
+
+// Which slots of those that have a place are in use at the same time as another one.
+// Most live for a few steps: those are found by step, so that a graph of 100,000 nodes
+// in a row takes no 10^10 comparisons.
+class PlacedSlots {
+ public:
+  PlacedSlots(const std::vector<Life>& lives, size_t steps)
+      : lives_(lives), by_step_(steps) {}
+
+  void Add(SlotId id) {
+    const Life& life = lives_[id];
+    if (!IsShort(life)) return lasting_.push_back(id);
+    for (size_t step = life.first; step <= life.last; ++step) {
+      by_step_[step].push_back(id);
+    }
+  }
+
+  // Those that meet this life, each once, in no order.
+  std::vector<SlotId> Meeting(const Life& life) const {
+    std::vector<SlotId> found;
+    for (const SlotId id : lasting_) {
+      if (lives_[id].Meets(life)) found.push_back(id);
+    }
+    if (life.first > life.last) return found;  // in use at no step
+    for (size_t step = life.first; step <= life.last; ++step) {
+      for (const SlotId id : by_step_[step]) {
+        // At the first step that they share.
+        if (step == std::max(life.first, lives_[id].first)) found.push_back(id);
+      }
+    }
+    return found;
+  }
+
+ private:
+  static bool IsShort(const Life& life) {
+    constexpr size_t kShort = 32;
+    return life.first <= life.last && life.last - life.first < kShort;
+  }
+
+  const std::vector<Life>& lives_;
+  std::vector<std::vector<SlotId>> by_step_;
+  std::vector<SlotId> lasting_;
+};
+
+size_t PlacedSize(const Slot& slot) {
+  return RoundUp(std::max<size_t>(slot.bytes, 1), kAlignment);
+}
+
+// The smallest gap that `slot` fits into between slots that it meets, or the place
+// behind all of them.
+size_t FindPlace(const Program& program, const Slot& slot, std::vector<SlotId> meeting) {
+  std::ranges::sort(meeting, {}, [&](SlotId id) { return program.slots[id].offset; });
+  const size_t size = PlacedSize(slot);
+  size_t best = 0, best_gap = std::numeric_limits<size_t>::max();
+  size_t end = 0;  // of those so far
+  for (const SlotId id : meeting) {
+    const Slot& other = program.slots[id];
+    if (other.offset > end && other.offset - end >= size &&
+        other.offset - end < best_gap) {
+      best = end;
+      best_gap = other.offset - end;
+    }
+    end = std::max(end, other.offset + PlacedSize(other));
+  }
+  return best_gap == std::numeric_limits<size_t>::max() ? end : best;
+}
+
+}  // namespace
+
 void PlanMemory(Program& program) {
   std::vector<Life> lives(program.slots.size());
   for (size_t i = 0; i < program.steps.size(); ++i) {
@@ -97,31 +167,12 @@ void PlanMemory(Program& program) {
   std::stable_sort(order.begin(), order.end(), [&](SlotId a, SlotId b) {
     return program.slots[a].bytes > program.slots[b].bytes;
   });
-  std::vector<SlotId> placed;  // by offset
+  PlacedSlots placed(lives, program.steps.size());
   for (const SlotId id : order) {
     Slot& slot = program.slots[id];
-    const size_t size = RoundUp(std::max<size_t>(slot.bytes, 1), kAlignment);
-    size_t best = std::numeric_limits<size_t>::max(), best_gap = best;
-    size_t end = 0;  // of what is placed so far and alive at the same time
-    for (const SlotId other_id : placed) {
-      const Slot& other = program.slots[other_id];
-      if (!lives[other_id].Meets(lives[id])) continue;
-      if (other.offset > end && other.offset - end >= size &&
-          other.offset - end < best_gap) {
-        best = end;
-        best_gap = other.offset - end;
-      }
-      end = std::max(
-          end, other.offset + RoundUp(std::max<size_t>(other.bytes, 1), kAlignment));
-    }
-    slot.offset = best_gap == std::numeric_limits<size_t>::max() ? end : best;
-    program.arena_bytes = std::max(program.arena_bytes, slot.offset + size);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), id,
-                                   [&](SlotId a, SlotId b) {
-                                     return program.slots[a].offset <
-                                            program.slots[b].offset;
-                                   }),
-                  id);
+    slot.offset = FindPlace(program, slot, placed.Meeting(lives[id]));
+    program.arena_bytes = std::max(program.arena_bytes, slot.offset + PlacedSize(slot));
+    placed.Add(id);
   }
 }
 

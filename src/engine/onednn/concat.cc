@@ -8,6 +8,14 @@ namespace oriel::engine::onednn {
 
 using dnnl::memory;
 
+namespace {
+
+// With more, the numbers of oneDNN's arguments run into those of others: the loop of the
+// reference takes them.
+constexpr size_t kMaxInputs = DNNL_ARG_MULTIPLE_DST - DNNL_ARG_MULTIPLE_SRC;
+
+}  // namespace
+
 absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op) {
   const Shape& dst_shape = lowering.shape(op.outputs[0]);
   if (lowering.own_kernels() != nullptr && lowering.IsConcatOfChannels(op)) {
@@ -20,6 +28,7 @@ absl::StatusOr<bool> LowerConcat(Lowering& lowering, const Op& op) {
     lowering.DefineIn(op.outputs[0], whole.slot, whole.desc);
     return true;
   }
+  if (op.inputs.size() > kMaxInputs) return false;
   const int axis = Lowering::LogicalAxis(dst_shape, op.attrs_as<ConcatAttrs>().axis);
   std::vector<memory::desc> descs;
   std::vector<std::pair<PrimitiveArg, SlotId>> inputs;

@@ -1,5 +1,6 @@
 #include "engine/onednn/lowering.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/bf16/bf16.h"
@@ -169,7 +170,7 @@ void Lowering::AppendActivation(const UnaryFunction& function, dnnl::post_ops& p
 absl::StatusOr<Located> Lowering::Get(ValueId id) {
   if (located_[id].empty()) {  // a constant that is read for the first time
     ASSIGN_OR_RETURN(const SlotId slot, AddPlainConstant(value(id), weights_, program_));
-    located_[id].push_back({slot, PlainDesc(shape(id))});
+    Locate(id, {slot, PlainDesc(shape(id))});
   }
   if (!IsWhole(located_[id].front())) return Get(id, PlainDesc(shape(id)));
   return located_[id].front();
@@ -185,7 +186,7 @@ absl::StatusOr<Located> Lowering::Get(ValueId id, const memory::desc& wanted) {
   for (const Located& located : located_[id]) {
     if (located.desc == wanted) return located;
   }
-  located_[id].push_back(Reorder(value(id).name, located_[id].front(), wanted));
+  Locate(id, Reorder(value(id).name, located_[id].front(), wanted));
   return located_[id].back();
 }
 
@@ -227,15 +228,28 @@ absl::StatusOr<SlotId> Lowering::AddVector(const std::string& key,
   return program_.AddConstant(std::move(bytes));
 }
 
-bool Lowering::CanOverwrite(SlotId slot) const {
+bool Lowering::CanOverwrite(SlotId slot) {
   if (program_.slots[slot].kind != Slot::Kind::kArena) return false;
+  // What nobody will read is forgotten: a long chain goes through one slot.
+  std::vector<ValueId>& values = values_in_[slot];
+  std::erase_if(values, [&](ValueId id) { return reads_left_[id] == 0; });
+  std::ranges::sort(values);
+  values.erase(std::unique(values.begin(), values.end()), values.end());
   int reads = 0;  // under whatever name
-  for (size_t id = 0; id < located_.size(); ++id) {
+  for (const ValueId id : values) {
     for (const Located& located : located_[id]) {
       if (located.slot == slot) reads += reads_left_[id];
     }
   }
   return reads == 1;  // by the operation that is being lowered
+}
+
+void Lowering::Locate(ValueId id, const Located& located) {
+  located_[id].push_back(located);
+  if (values_in_.size() < program_.slots.size()) {
+    values_in_.resize(program_.slots.size());
+  }
+  values_in_[located.slot].push_back(id);
 }
 
 absl::StatusOr<SlotId> Lowering::GetForOverwriting(ValueId id,
@@ -252,7 +266,8 @@ SlotId Lowering::Define(ValueId id, const memory::desc& desc) {
 }
 
 void Lowering::DefineIn(ValueId id, SlotId slot, const memory::desc& desc) {
-  located_[id] = {{slot, desc}};
+  located_[id].clear();
+  Locate(id, {slot, desc});
 }
 
 SlotId Lowering::PlaceLike(ValueId id, const Located& src) {
@@ -339,7 +354,9 @@ void Lowering::PlanSlices() {
 bool Lowering::IsWhole(const Located& located) const {
   const auto& data = located.desc.data;
   if (own_kernels_ == nullptr || data.ndims != 4) return true;
-  return data.offset0 == 0 && data.format_desc.blocking.strides[3] <= data.dims[1];
+  // Strides of an image without channels are those of one with one.
+  const auto channels = std::max<dnnl_dim_t>(data.dims[1], 1);
+  return data.offset0 == 0 && data.format_desc.blocking.strides[3] <= channels;
 }
 
 Located Lowering::ReserveConcat(ValueId id) {
@@ -435,7 +452,9 @@ void Lowering::StoreInType(const Op& op) {
     if (!value(id).bf16 || shape(id).elements() == 0) continue;
     const Located made = located_[id].front();
     const memory::desc wanted = WithType(made.desc, TypeOf(id));
-    if (made.desc != wanted) located_[id] = {Reorder(op.name, made, wanted)};
+    if (made.desc == wanted) continue;
+    const Located stored = Reorder(op.name, made, wanted);
+    DefineIn(id, stored.slot, stored.desc);
   }
 }
 

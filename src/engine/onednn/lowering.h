@@ -109,7 +109,7 @@ class Lowering {
   // A constant of our own making, under a key of its own.
   absl::StatusOr<SlotId> AddVector(const std::string& key, std::span<const float> values);
   // Nothing reads the slot after the operation that is being lowered.
-  bool CanOverwrite(SlotId slot) const;
+  bool CanOverwrite(SlotId slot);
   // A slot that holds the value in this layout and that a kernel may overwrite: the
   // value's own where nothing else reads it later, else a copy.
   absl::StatusOr<SlotId> GetForOverwriting(ValueId id, const dnnl::memory::desc& wanted);
@@ -171,6 +171,8 @@ class Lowering {
   absl::Status FillBytes(ValueId id, const ActivationQuantization& as,
                          const ImageView& to);
   bool IsWhole(const Located& located) const;
+  // One more place of a value.
+  void Locate(ValueId id, const Located& located);
   static ImageView ViewOf(const Located& located);
   Located SliceOf(ValueId id);
 
@@ -183,6 +185,9 @@ class Lowering {
   int threads_;
   Program program_;
   std::vector<std::vector<Located>> located_;  // by value: the own place, then copies
+  // By slot: what lies there, or lay there once; values that are read no more may be
+  // missing, others may be named twice.
+  std::vector<std::vector<ValueId>> values_in_;
   std::vector<int> reads_left_;                // by value, of operations not lowered yet
   std::vector<Slice> slices_;                  // by value
   std::vector<Located> reserved_;              // by value: of concatenations

@@ -39,9 +39,10 @@ T Step(ReduceKind kind, T total, T value) {
       return total + value;
     case ReduceKind::kProd:
       return total * value;
-    case ReduceKind::kMax:
-      return total < value ? value : total;
+    case ReduceKind::kMax:  // of what has a NaN it is that
+      return total < value || value != value ? value : total;
     case ReduceKind::kMin:
+      return value < total || value != value ? value : total;
     case ReduceKind::kAll:
       return value < total ? value : total;
     case ReduceKind::kAny:

@@ -129,8 +129,10 @@ absl::StatusOr<PreprocessOptions> ChooseWork(const Flags& flags) {
   train.box = flags.box;
   RETURN_IF_ERROR(preprocessing::CheckDistortedBoxOptions(train.box));
   if (!flags.boxes.empty()) {
-    ASSIGN_OR_RETURN(ObjectBoxes boxes, ReadObjectBoxes(flags.boxes));
-    options.objects = std::make_shared<const ObjectBoxes>(std::move(boxes));
+    ASSIGN_OR_RETURN(preprocessing::ObjectBoxes boxes,
+                     preprocessing::ReadObjectBoxes(flags.boxes));
+    options.objects =
+        std::make_shared<const preprocessing::ObjectBoxes>(std::move(boxes));
   }
   return options;
 }

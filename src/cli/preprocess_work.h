@@ -8,7 +8,7 @@
 
 #include "base/status.h"
 #include "cli/dataset_images.h"
-#include "cli/object_boxes.h"
+#include "preprocessing/object_boxes.h"
 #include "preprocessing/preprocess.h"
 #include "preprocessing/train.h"
 
@@ -19,7 +19,7 @@ struct PreprocessOptions {
   // As slim's preprocess_for_train: `train`'s size is eval's.
   std::optional<preprocessing::TrainOptions> train;
   // Of some of the images; those without are looked at as a whole.
-  std::shared_ptr<const ObjectBoxes> objects;
+  std::shared_ptr<const preprocessing::ObjectBoxes> objects;
   uint64_t seed = 0;
   bool honor_exif = false;
 };

@@ -1,4 +1,4 @@
-#include "cli/object_boxes.h"
+#include "preprocessing/object_boxes.h"
 
 #include <array>
 #include <charconv>
@@ -6,10 +6,8 @@
 #include "base/files.h"
 #include "base/utf8.h"
 
-namespace oriel::cli {
+namespace oriel::preprocessing {
 namespace {
-
-using preprocessing::RelativeBox;
 
 absl::Status ParseLine(std::string_view line, ObjectBoxes& boxes) {
   // From the end: a name may have commas.
@@ -55,4 +53,4 @@ absl::StatusOr<ObjectBoxes> ReadObjectBoxes(const std::string& path) {
   return ParseObjectBoxes(text, path);
 }
 
-}  // namespace oriel::cli
+}  // namespace oriel::preprocessing

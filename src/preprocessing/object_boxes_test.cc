@@ -1,8 +1,8 @@
-#include "cli/object_boxes.h"
+#include "preprocessing/object_boxes.h"
 
 #include "base/testing.h"
 
-namespace oriel::cli {
+namespace oriel::preprocessing {
 namespace {
 
 TEST(ObjectBoxesTest, LinesAreAsSlimWritesThem) {
@@ -36,4 +36,4 @@ TEST(ObjectBoxesTest, WrongLinesAreNamed) {
 }
 
 }  // namespace
-}  // namespace oriel::cli
+}  // namespace oriel::preprocessing

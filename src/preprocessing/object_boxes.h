@@ -9,11 +9,10 @@
 #include "base/status.h"
 #include "preprocessing/distorted_box.h"
 
-namespace oriel::cli {
+namespace oriel::preprocessing {
 
 // By file name, without folders.
-using ObjectBoxes =
-    std::unordered_map<std::string, std::vector<preprocessing::RelativeBox>>;
+using ObjectBoxes = std::unordered_map<std::string, std::vector<RelativeBox>>;
 
 // Lines "NAME,xmin,ymin,xmax,ymax" with fractions of width and height, as slim's
 // process_bounding_boxes.py writes them for ImageNet; a file may have several. Empty
@@ -22,4 +21,4 @@ absl::StatusOr<ObjectBoxes> ParseObjectBoxes(std::string_view text,
                                              std::string_view what);
 absl::StatusOr<ObjectBoxes> ReadObjectBoxes(const std::string& path);
 
-}  // namespace oriel::cli
+}  // namespace oriel::preprocessing

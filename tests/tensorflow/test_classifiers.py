@@ -206,6 +206,29 @@ class Decoding(TestCase):
         self.check(lambda c: tf1.image.decode_jpeg(c, channels=3, dct_method="INTEGER_ACCURATE"),
                    aligned, [IMAGES / f"jpeg_{n}.jpg" for n in ("420", "wide", "gray")])
 
+    def test_types(self):
+        """Pixels of 16 bits and floats, of files with 8 and 16; animations."""
+        operations = [lambda c, t=t: tf.raw_ops.DecodeImage(
+            contents=c, channels=0, dtype=t, expand_animations=t == tf.uint8)
+                      for t in (tf.uint8, tf.uint16, tf.float32)]
+        operations.append(lambda c: tf.raw_ops.DecodePng(contents=c, channels=3, dtype=tf.uint16))
+        images = [IMAGES / n for n in ("png_gray16.png", "png_rgb16.png", "png_la.png",
+                                       "png_palette_trns.png", "jpeg_420.jpg", "jpeg_cmyk.jpg",
+                                       "bmp_32.bmp", "gif_animated.gif")]
+        for operation in operations:
+            with tf.Graph().as_default() as graph:
+                contents = tf1.placeholder(tf.string, [], "contents")
+                tf.identity(operation(contents), "pixels")
+            file = write(self.folder / "graph.pb", graph.as_graph_def())
+            with networks.session(graph) as session:
+                for image in images[:6] if operation is operations[-1] else images:
+                    want = session.run("pixels:0", {"contents:0": image.read_bytes()})
+                    oriel("run", file, f"--input={image}",
+                          f"--output={self.folder / 'pixels.npy'}")
+                    got = np.load(self.folder / "pixels.npy")
+                    self.assertEqual((got.dtype, got.shape), (want.dtype, want.shape))
+                    np.testing.assert_array_equal(got, want, image.name)
+
     def test_classify(self):
         graph = self.graph(lambda c: tf1.image.decode_jpeg(c, channels=3), demo_preprocessing)
         file = write(self.folder / "graph.pb", graph.as_graph_def())

@@ -188,9 +188,9 @@ class Lowering {
   // By slot: what lies there, or lay there once; values that are read no more may be
   // missing, others may be named twice.
   std::vector<std::vector<ValueId>> values_in_;
-  std::vector<int> reads_left_;                // by value, of operations not lowered yet
-  std::vector<Slice> slices_;                  // by value
-  std::vector<Located> reserved_;              // by value: of concatenations
+  std::vector<int> reads_left_;    // by value, of operations not lowered yet
+  std::vector<Slice> slices_;      // by value
+  std::vector<Located> reserved_;  // by value: of concatenations
   std::vector<bool> wants_floats_, wants_bytes_;          // by value
   std::vector<std::optional<ImageView>> bytes_;           // by value: where it lies as u8
   std::vector<std::optional<ImageView>> reserved_bytes_;  // by value: of concatenations

@@ -21,17 +21,15 @@ Tensor TensorOf(const std::vector<image::BasicImage<T>>& frames, bool animation)
   return tensor;
 }
 
-// Pixels in numbers of type `to`, as tf.image.convert_image_dtype makes them.
-Tensor ConvertPixels(const Tensor& bytes, DType to) {
-  if (to == DType::kUInt8) return bytes;
-  Tensor converted(to, bytes.shape());
-  const auto src = bytes.data<uint8_t>();
+// Pixels in numbers of type `to`, as TensorFlow's DecodeImage makes them: 16 bits are
+// 256 times as much as 8, floats are parts of the largest number that the file has.
+template <typename From, typename To>
+Tensor ConvertPixels(const Tensor& pixels, To scale) {
+  Tensor converted(DTypeOf<To>::value, pixels.shape());
+  const auto src = pixels.data<From>();
+  const auto dst = converted.mutable_data<To>();
   for (size_t i = 0; i < src.size(); ++i) {
-    if (to == DType::kUInt16) {
-      converted.mutable_data<uint16_t>()[i] = static_cast<uint16_t>(src[i] * 257);
-    } else {
-      converted.mutable_data<float>()[i] = static_cast<float>(src[i]) * (1.0f / 255);
-    }
+    dst[i] = static_cast<To>(static_cast<To>(src[i]) * scale);
   }
   return converted;
 }
@@ -66,6 +64,36 @@ absl::StatusOr<image::DecodeOptions> ReadDecodeOptions(const OpSetup& setup) {
   return options;
 }
 
+// [frames,height,width,channels] for DecodeGif, and for DecodeImage of a format that has
+// animations unless expand_animations is false; else [height,width,channels].
+absl::StatusOr<Tensor> DecodeBytes(const OpSetup& setup, Bytes bytes,
+                                   const image::DecodeOptions& options) {
+  ASSIGN_OR_RETURN(const bool expand,
+                   graph::GetBoolOr(setup.node(), "expand_animations", true));
+  const std::string& op = setup.node().op();
+  const bool gif = image::SniffFormat(bytes) == image::Format::kGif;
+  if (op == "DecodeGif" || (op == "DecodeImage" && gif && expand)) {
+    ASSIGN_OR_RETURN(const auto frames, image::DecodeFrames(bytes, options));
+    return TensorOf<uint8_t>(frames, true);
+  }
+  ASSIGN_OR_RETURN(image::Image image, image::Decode(bytes, options));
+  return TensorOf<uint8_t>({std::move(image)}, false);
+}
+
+absl::StatusOr<Tensor> DecodePixels(const OpSetup& setup, Bytes bytes,
+                                    const image::DecodeOptions& options, DType dtype) {
+  if (dtype == DType::kUInt8) return DecodeBytes(setup, bytes, options);
+  if (image::SniffFormat(bytes) == image::Format::kPng) {
+    ASSIGN_OR_RETURN(image::Image16 deep, image::DecodePng16(bytes, options));
+    const Tensor pixels = TensorOf<uint16_t>({std::move(deep)}, false);
+    if (dtype == DType::kUInt16) return pixels;
+    return ConvertPixels<uint16_t>(pixels, 1.0f / 65535);
+  }
+  ASSIGN_OR_RETURN(const Tensor pixels, DecodeBytes(setup, bytes, options));
+  if (dtype == DType::kUInt16) return ConvertPixels<uint8_t>(pixels, uint16_t{256});
+  return ConvertPixels<uint8_t>(pixels, 1.0f / 255);
+}
+
 }  // namespace
 
 absl::Status SetupDecodeImage(OpSetup& setup) {
@@ -89,29 +117,9 @@ absl::Status SetupDecodeImage(OpSetup& setup) {
   if (dtype != DType::kUInt8 && dtype != DType::kUInt16 && dtype != DType::kFloat32) {
     return setup.Unsupported("dtype is {}", DTypeName(dtype));
   }
-  const Bytes bytes = AsBytes(contents.strings()[0]);
-  const bool gif = image::SniffFormat(bytes) == image::Format::kGif;
-  ASSIGN_OR_RETURN(const bool expand,
-                   graph::GetBoolOr(setup.node(), "expand_animations", true));
-  const std::string& op = setup.node().op();
-  const bool animation = op == "DecodeGif" || (op == "DecodeImage" && gif && expand);
-  if (dtype == DType::kUInt16 && image::SniffFormat(bytes) == image::Format::kPng) {
-    auto deep = image::DecodePng16(bytes, options);
-    if (!deep.ok()) return Annotate(deep.status(), setup.where());
-    setup.AddConstant(TensorOf<uint16_t>({*std::move(deep)}, false));
-    return absl::OkStatus();
-  }
-  absl::StatusOr<std::vector<image::Image>> frames;
-  if (animation) {
-    frames = image::DecodeFrames(bytes, options);
-  } else {
-    auto image = image::Decode(bytes, options);
-    frames = image.ok() ? absl::StatusOr<std::vector<image::Image>>(
-                              std::vector<image::Image>{*std::move(image)})
-                        : image.status();
-  }
-  if (!frames.ok()) return Annotate(frames.status(), setup.where());
-  setup.AddConstant(ConvertPixels(TensorOf<uint8_t>(*frames, animation), dtype));
+  const auto pixels = DecodePixels(setup, AsBytes(contents.strings()[0]), options, dtype);
+  if (!pixels.ok()) return Annotate(pixels.status(), setup.where());
+  setup.AddConstant(*pixels);
   return absl::OkStatus();
 }
 

@@ -11,6 +11,8 @@
 #include "graph/inline_functions.h"
 #include "graph/proto_file.h"
 #include "graph/saved_model.h"
+#include "graph/subgraph.h"
+#include "graph/unread_writes.h"
 #include "nets/nets.h"
 
 namespace oriel::cli {
@@ -42,6 +44,7 @@ struct Input {
   graph::Restoring restoring;
   std::string checkpoint;           // empty: --input_checkpoint
   bool may_lack_variables = false;  // then there need be no checkpoint
+  bool keeps_state = false;         // for the next call: TensorFlow 2
 };
 
 void Note(std::string_view text) { fmt::print(stderr, "oriel freeze-graph: {}\n", text); }
@@ -52,6 +55,7 @@ absl::Status UseMetaGraph(tensorflow::MetaGraphDef meta_graph, Input& input) {
   // functions.
   if (meta_graph.has_object_graph_def()) {
     ASSIGN_OR_RETURN(input.graph, graph::InlineFunctions(meta_graph.graph_def()));
+    input.keeps_state = true;
   } else {
     input.graph = std::move(*meta_graph.mutable_graph_def());
   }
@@ -127,6 +131,16 @@ absl::StatusOr<std::shared_ptr<const VariableSource>> OpenCheckpoint(const Flags
   return nets::AdaptCheckpoint(flags.model_name, *std::move(source));
 }
 
+// The graph to freeze. What the values are found by has all of it.
+absl::StatusOr<tensorflow::GraphDef> WithoutState(
+    const Input& input, const std::vector<std::string>& outputs) {
+  if (!input.keeps_state) return input.graph;
+  ASSIGN_OR_RETURN(tensorflow::GraphDef needed,
+                   graph::ExtractSubGraph(input.graph, outputs));
+  RETURN_IF_ERROR(graph::ForgetUnreadWrites(needed).status());
+  return needed;
+}
+
 absl::StatusOr<int> Run(const Flags& flags) {
   if (flags.checkpoint_version != 1 && flags.checkpoint_version != 2) {
     return InvalidArgument("Invalid checkpoint version (must be '1' or '2'): {}",
@@ -146,8 +160,10 @@ absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(
       const auto variables,
       graph::GraphVariables::Create(input.graph, std::move(checkpoint), input.restoring));
+  ASSIGN_OR_RETURN(const tensorflow::GraphDef graph,
+                   WithoutState(input, options.output_node_names));
   ASSIGN_OR_RETURN(const tensorflow::GraphDef frozen,
-                   graph::FreezeGraph(input.graph, *variables, options));
+                   graph::FreezeGraph(graph, *variables, options));
   if (!flags.output_graph.empty()) {
     RETURN_IF_ERROR(graph::WriteGraphDef(frozen, flags.output_graph));
   }

@@ -85,7 +85,10 @@ class Inliner {
     for (const FunctionDef& function : graph.library().function()) {
       functions_.emplace(function.signature().name(), &function);
     }
-    for (const NodeDef& node : graph.node()) taken_.insert(node.name());
+    for (const NodeDef& node : graph.node()) {
+      taken_.insert(node.name());
+      if (node.op() == "VarHandleOp") variables_.insert(node.name());
+    }
   }
 
   absl::StatusOr<GraphDef> Run() {
@@ -133,13 +136,15 @@ class Inliner {
   // Adds `node`, whose inputs are those of a graph, or what it calls.
   absl::Status Add(const NodeDef& node, int depth, GraphDef& result) {
     ASSIGN_OR_RETURN(const FunctionDef* const function, Called(node));
-    if (function == nullptr) {
+    const bool branches = IsIfOfVariables(node);
+    if (function == nullptr && !branches) {
       return AddNode(node, result);
     }
     if (depth >= kMaxDepth) {
       return ResourceExhausted("node '{}': calls of functions are nested over {} deep",
                                node.name(), kMaxDepth);
     }
+    if (branches) return AddIf(node, depth, result);
     auto status = AddCall(node, *function, depth, result);
     // One name is enough.
     if (status.ok() || depth > 0) return status;
@@ -193,6 +198,134 @@ class Inliner {
       RETURN_IF_ERROR(Add(copy, depth + 1, result));
     }
     return AddResults(scope, result);
+  }
+
+  // Whether variables go into the sides of an If, and values come out.
+  bool IsIfOfVariables(const NodeDef& node) const {
+    if (node.op() != "If" && node.op() != "StatelessIf") return false;
+    const auto results = node.attr().find("Tout");
+    const auto predicate = node.attr().find("Tcond");
+    return results != node.attr().end() && results->second.list().type_size() > 0 &&
+           predicate != node.attr().end() &&
+           predicate->second.type() == tensorflow::DT_BOOL &&
+           std::any_of(node.input().begin(), node.input().end(),
+                       [&](const std::string& input) { return IsVariable(input); });
+  }
+
+  bool IsVariable(std::string_view input) const {
+    return variables_.contains(std::string(ParseInput(input).node));
+  }
+
+  // As TensorFlow's runtime lowers it: Switch of each argument, the nodes of both sides,
+  // Merge of each result. A variable is then read by nodes of the graph.
+  absl::Status AddIf(const NodeDef& node, int depth, GraphDef& result) {
+    std::vector<std::string> arguments, controls;
+    for (const std::string& input : node.input()) {
+      (input.starts_with('^') ? controls : arguments).push_back(input);
+    }
+    const auto types = node.attr().find("Tin");
+    if (types == node.attr().end() ||
+        types->second.list().type_size() + size_t{1} != arguments.size()) {
+      return InvalidArgument("node '{}' ({}): has {} inputs and no types of them",
+                             node.name(), node.op(), arguments.size());
+    }
+    // The predicate's own Switch tells each side that it runs.
+    std::vector<std::string> switches;
+    for (size_t k = 0; k < arguments.size(); ++k) {
+      std::vector<std::string> inputs = {arguments[k], arguments[0]};
+      inputs.insert(inputs.end(), controls.begin(), controls.end());
+      const auto type = k == 0 ? tensorflow::DT_BOOL : types->second.list().type(k - 1);
+      const std::string name = fmt::format("argument_{}", k);
+      ASSIGN_OR_RETURN(std::string made,
+                       AddPart(node, "Switch", name, type, inputs, result));
+      if (IsVariable(arguments[k])) variables_.insert(made);
+      switches.push_back(std::move(made));
+    }
+    ASSIGN_OR_RETURN(const std::string no, AddSide(node, 0, switches, depth, result));
+    ASSIGN_OR_RETURN(const std::string yes, AddSide(node, 1, switches, depth, result));
+    std::vector<std::string> merges;
+    std::vector<int> merged_types;
+    for (const int type : node.attr().at("Tout").list().type()) {
+      const auto k = static_cast<int>(merges.size());
+      ASSIGN_OR_RETURN(std::string made,
+                       AddPart(node, "Merge", fmt::format("result_{}", k), type,
+                               {FormatInput(no, k), FormatInput(yes, k)}, result));
+      merges.push_back(std::move(made));
+      merged_types.push_back(type);
+    }
+    const NodeDef merged = ResultNode(node, merges, merged_types);
+    RETURN_IF_ERROR(AddNode(merged, result));
+    RedirectResults(merged);
+    return absl::OkStatus();
+  }
+
+  // The nodes of one side of an If; returns the node that stands for its results.
+  absl::StatusOr<std::string> AddSide(const NodeDef& node, int side,
+                                      const std::vector<std::string>& switches, int depth,
+                                      GraphDef& result) {
+    ASSIGN_OR_RETURN(
+        const std::string runs,
+        AddPart(node, "Identity", side ? "is_true" : "is_false", tensorflow::DT_BOOL,
+                {FormatInput(switches[0], side)}, result));
+    NodeDef call;
+    call.set_name(Unique(fmt::format("{}/{}", node.name(), side ? "then" : "else")));
+    call.set_op("PartitionedCall");
+    call.set_device(node.device());
+    const auto function = node.attr().find(side ? "then_branch" : "else_branch");
+    if (function != node.attr().end()) (*call.mutable_attr())["f"] = function->second;
+    for (size_t k = 1; k < switches.size(); ++k) {
+      call.add_input(FormatInput(switches[k], side));
+    }
+    call.add_input("^" + runs);
+    RETURN_IF_ERROR(Add(call, depth + 1, result));
+    return call.name();
+  }
+
+  // A node "<node>/<name>" with one type; returns its name.
+  absl::StatusOr<std::string> AddPart(const NodeDef& node, const char* op,
+                                      std::string_view name, int type,
+                                      const std::vector<std::string>& inputs,
+                                      GraphDef& result) {
+    NodeDef part;
+    part.set_name(Unique(fmt::format("{}/{}", node.name(), name)));
+    part.set_op(op);
+    part.set_device(node.device());
+    for (const std::string& input : inputs) part.add_input(input);
+    (*part.mutable_attr())["T"].set_type(static_cast<tensorflow::DataType>(type));
+    if (part.op() == "Merge") {
+      (*part.mutable_attr())["N"].set_i(static_cast<int64_t>(inputs.size()));
+    }
+    RETURN_IF_ERROR(AddNode(part, result));
+    return part.name();
+  }
+
+  // Stands for a call, with its name and its results.
+  static NodeDef ResultNode(const NodeDef& call, const std::vector<std::string>& results,
+                            const std::vector<int>& types) {
+    NodeDef node;
+    node.set_name(call.name());
+    node.set_device(call.device());
+    node.set_op(results.empty()       ? "NoOp"
+                : results.size() == 1 ? "Identity"
+                                      : "IdentityN");
+    for (size_t k = 0; k < results.size(); ++k) {
+      node.add_input(results[k]);
+      const auto type = static_cast<tensorflow::DataType>(types[k]);
+      AttrValue& attr = (*node.mutable_attr())["T"];
+      if (results.size() == 1) {
+        attr.set_type(type);
+      } else {
+        attr.mutable_list()->add_type(type);
+      }
+    }
+    return node;
+  }
+
+  // A name that no node has.
+  std::string Unique(const std::string& wanted) {
+    std::string name = wanted;
+    while (!taken_.insert(name).second) name = fmt::format("{}_{}", wanted, ++suffix_);
+    return name;
   }
 
   struct Scope {
@@ -317,14 +450,14 @@ class Inliner {
     return static_cast<int>(it - names->begin());
   }
 
-  static AttrValue TypeOf(const tensorflow::OpDef::ArgDef& result, const Scope& scope) {
+  static int TypeOf(const tensorflow::OpDef::ArgDef& result, const Scope& scope) {
     AttrValue type;
     type.set_type(result.type());
     if (!result.type_attr().empty()) {
       type.set_placeholder(result.type_attr());
       SubstituteAttr(scope, type);
     }
-    return type;
+    return type.type();
   }
 
   // The node that stands for the call, with its name and its results.
@@ -339,22 +472,9 @@ class Inliner {
       ASSIGN_OR_RETURN(std::string source, InputOf(ret->second, scope));
       sources.push_back(std::move(source));
     }
-    NodeDef node;
-    node.set_name(scope.call.name());
-    node.set_device(scope.call.device());
-    node.set_op(sources.empty()       ? "NoOp"
-                : sources.size() == 1 ? "Identity"
-                                      : "IdentityN");
-    for (size_t k = 0; k < sources.size(); ++k) {
-      node.add_input(sources[k]);
-      const AttrValue type = TypeOf(results[static_cast<int>(k)], scope);
-      AttrValue& attr = (*node.mutable_attr())["T"];
-      if (sources.size() == 1) {
-        attr = type;
-      } else {
-        attr.mutable_list()->add_type(type.type());
-      }
-    }
+    std::vector<int> types;
+    for (const auto& output : results) types.push_back(TypeOf(output, scope));
+    NodeDef node = ResultNode(scope.call, sources, types);
     std::set<std::string> controls;
     for (const auto& [name, control] : scope.function.control_ret()) {
       controls.insert(NameIn(scope, control));
@@ -363,14 +483,18 @@ class Inliner {
     if (sources.empty() && controls.empty()) {
       for (const std::string& control : scope.controls) node.add_input(control);
     }
-    RETURN_IF_ERROR(AddNode(std::move(node), result));
-    if (sources.size() < 2) return absl::OkStatus();
-    redirected_.emplace(scope.call.name() + ":0", sources[0]);
-    for (size_t k = 0; k < sources.size(); ++k) {
-      redirected_.emplace(FormatInput(scope.call.name(), static_cast<int>(k)),
-                          sources[k]);
-    }
+    RETURN_IF_ERROR(AddNode(node, result));
+    RedirectResults(node);
     return absl::OkStatus();
+  }
+
+  // Who reads one of several results of `node` (IdentityN) reads its source.
+  void RedirectResults(const NodeDef& node) {
+    if (node.op() != "IdentityN") return;
+    redirected_.emplace(node.name() + ":0", node.input(0));
+    for (int k = 0; k < node.input_size() && !node.input(k).starts_with('^'); ++k) {
+      redirected_.emplace(FormatInput(node.name(), k), node.input(k));
+    }
   }
 
   // One of several results is read where it is made, so that the others need not be; that
@@ -387,7 +511,10 @@ class Inliner {
   const uint64_t max_bytes_;
   uint64_t bytes_ = 0;
   std::unordered_map<std::string, const FunctionDef*> functions_;
-  std::unordered_set<std::string> taken_;                    // names of nodes
+  std::unordered_set<std::string> taken_;  // names of nodes
+  int suffix_ = 0;                         // the last one of Unique
+  // VarHandleOp, and Switch of it.
+  std::unordered_set<std::string> variables_;
   std::unordered_map<std::string, std::string> redirected_;  // inputs
 };
 

@@ -16,9 +16,11 @@ namespace oriel::graph {
 // - IdentityN of its several results, which other nodes read where they are made;
 // - NoOp for a function without results.
 // Either has control inputs from what the function says must run. Nodes that a function
-// starts with wait for the call's control inputs. Calls in functions are replaced, too;
-// functions of other operations (If, While) stay in the library, which is dropped when
-// nothing calls it any more.
+// starts with wait for the call's control inputs. Calls in functions are replaced, too.
+//
+// If and StatelessIf that hand a variable (VarHandleOp) to their sides become Switch, the
+// nodes of both sides, and Merge. Functions of other If, and of While, stay in the
+// library, which is dropped when nothing calls it any more.
 //
 // kInvalidArgument that names the node: a function that does not exist, arguments that do
 // not fit, a result of an operation whose outputs are not known by name.

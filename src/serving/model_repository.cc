@@ -16,9 +16,9 @@ namespace fs = std::filesystem;
 // Changes when one of the files that make a version does.
 std::string Stamp(const fs::path& version_directory) {
   std::string stamp;
-  for (const char* file : {model::kConfigFile, model::kGraphFile,
-                           model::kDescriptionsFile, model::kWnidsFile,
-                           "calibration.json"}) {
+  for (const char* file :
+       {model::kConfigFile, model::kGraphFile, model::kDescriptionsFile,
+        model::kWnidsFile, "calibration.json"}) {
     struct stat s;
     if (::stat((version_directory / file).c_str(), &s) != 0) {
       stamp += "- ";
@@ -69,7 +69,8 @@ std::set<int64_t> Select(const VersionPolicy& policy,
 template <typename Map>
 std::string KeysOf(const Map& map) {
   std::string text;
-  for (const auto& [key, value] : map) text += fmt::format("{}{}", text.empty() ? "" : ", ", key);
+  for (const auto& [key, value] : map)
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", key);
   return text;
 }
 
@@ -287,7 +288,7 @@ std::pair<ModelRepository::Done, ModelRepository::Done> Share(
     ModelRepository::Done done) {
   auto shared = std::make_shared<ModelRepository::Done>(std::move(done));
   const auto call = [shared](absl::Status status) {
-    std::move(*shared)(std::move(status));
+    std::move (*shared)(std::move(status));
   };
   return {call, call};
 }

@@ -161,8 +161,8 @@ class ModelRepository {
   struct Model {
     std::filesystem::path folder;
     bool wanted = false;
-    bool unloaded = false;                 // by Unload
-    std::map<int64_t, Version> versions;   // that are, were or are to be loaded
+    bool unloaded = false;                // by Unload
+    std::map<int64_t, Version> versions;  // that are, were or are to be loaded
   };
   using Task = absl::AnyInvocable<void() &&>;
 

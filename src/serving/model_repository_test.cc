@@ -39,7 +39,8 @@ class ModelRepositoryTest : public testing::Test {
   void Start() { Start({.root = root()}); }
   void Start(ModelRepositoryOptions options) {
     repository_ = std::make_unique<ModelRepository>(
-        std::move(options), [this](const model::ModelDirectory& files) { return Load(files); },
+        std::move(options),
+        [this](const model::ModelDirectory& files) { return Load(files); },
         Clock::Real());
     repository_->Start();
     repository_->AwaitStarted();
@@ -105,8 +106,8 @@ TEST(VersionPolicyTest, Parses) {
   ASSERT_OK_AND_ASSIGN(policy, ParseVersionPolicy("specific:4,2"));
   EXPECT_EQ(policy.kind, VersionPolicy::Kind::kSpecific);
   EXPECT_THAT(policy.versions, ElementsAre(4, 2));
-  for (const char* text : {"", "newest", "latest:", "latest:0", "latest:x", "specific:",
-                           "specific:1,", "specific:1,,2", "all:1"}) {
+  for (const char* text : {"", "newest", "latest:", "latest:0", "latest:x",
+                           "specific:", "specific:1,", "specific:1,,2", "all:1"}) {
     EXPECT_EQ(ParseVersionPolicy(text).status().code(),
               absl::StatusCode::kInvalidArgument)
         << text;
@@ -142,8 +143,9 @@ TEST_F(ModelRepositoryTest, ServesTheNewestVersionOfEachModel) {
   EXPECT_EQ(Serving({}), "cats/10");
   EXPECT_EQ(States("cats"), "10 AVAILABLE");
   EXPECT_EQ(loads_, 2);
-  EXPECT_THAT(Serving({.name = "birds"}),
-              AllOf(HasSubstr("NOT_FOUND"), HasSubstr("'birds'"), HasSubstr("cats, dogs")));
+  EXPECT_THAT(
+      Serving({.name = "birds"}),
+      AllOf(HasSubstr("NOT_FOUND"), HasSubstr("'birds'"), HasSubstr("cats, dogs")));
   EXPECT_THAT(Serving({.name = "cats", .version = 9}),
               AllOf(HasSubstr("NOT_FOUND"), HasSubstr("available: 10")));
 }

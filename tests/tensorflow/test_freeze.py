@@ -424,6 +424,45 @@ class Freeze(harness.TestCase):
                 if layer["op"] in ("Conv2D", "MatMul")}
         self.assertEqual(cost, {"Conv2D": 6 * 6 * 3 * 3 * 3 * 3, "MatMul": 3 * 7})
 
+    def test_branches_that_read_variables(self):
+        """And a counter, which is written for the next call."""
+        folder = self.directory / "branches"
+        feeds = [normal(2, 4), -np.abs(normal(2, 4))]
+        with context.eager_mode():
+            module = tf2.Module()
+            module.weights, module.rows = tf2.Variable(normal(4, 5)), tf2.Variable(normal(3, 5))
+            module.calls = tf2.Variable(np.int64(0))
+
+            @tf2.function(autograph=False,
+                          input_signature=[tf2.TensorSpec([None, 4], tf2.float32, "images")])
+            def call(images):
+                module.calls.assign_add(1)
+                scores, count = tf2.cond(
+                    tf2.reduce_sum(images) > 0,
+                    lambda: (tf2.matmul(images, module.weights), tf2.constant(3)),
+                    lambda: (tf2.cond(tf2.shape(images)[0] > 1,
+                                      lambda: tf2.gather(module.rows, [1, 0]),
+                                      lambda: module.rows + 1.0), tf2.shape(images)[0]))
+                return {"a": scores, "b": count * 2}
+
+            want = [[v.numpy() for _, v in sorted(call(tf2.constant(x)).items())] for x in feeds]
+            tf2.saved_model.save(module, str(folder), signatures=call)
+        theirs, got = self.both(f"--input_saved_model_dir={folder}",
+                                "--output_node_names=StatefulPartitionedCall")
+        self.assertEqual(got.code, 0, got.message)
+        self.assertFalse([n.name for n in got.graph.node if "Variable" in n.op or "Var" in n.op])
+        optimized = self.directory / "branches.pb"
+        harness.oriel("optimize-for-inference", input=self.directory / "ours.pb",
+                      output=optimized, input_names="serving_default_images",
+                      output_names="StatefulPartitionedCall")
+        for graph in (got.graph, read_graph(optimized)):
+            with harness.session(harness.load(graph)) as s:
+                for x, values in zip(feeds, want):
+                    results = s.run([f"StatefulPartitionedCall:{k}" for k in range(2)],
+                                    {"serving_default_images:0": x})
+                    for result, value in zip(results, values):
+                        np.testing.assert_allclose(result, value, rtol=1e-5, atol=1e-6)
+
     def test_several_results(self):
         """As TensorFlow names them: by the number behind the call."""
         folder = self.directory / "several"

@@ -7,6 +7,8 @@ usage: serve_test.py ORIEL CLASSIFY_IMAGE TEST_DATA
 The top-5 wanted are PyTorch's for these photos. Standard library only.
 """
 
+import array
+import base64
 import json
 import os
 import pathlib
@@ -292,6 +294,20 @@ class Repository(unittest.TestCase):
             self.assertLess(time.monotonic(), until, self.states(server))
             time.sleep(0.05)
 
+    def pixels(self, photo):
+        """What the network takes, as nested lists."""
+        file = self.models / "pixels.npy"
+        subprocess.run([ORIEL, "preprocess", DATA / "photos" / photo, "--model", MODEL,
+                        "--model-dir", self.models, "--output", file],
+                       check=True, capture_output=True)
+        data = file.read_bytes()
+        file.unlink()
+        begin = 10 + int.from_bytes(data[8:10], "little")
+        self.assertIn(b"(1, 260, 260, 3)", data[:begin])
+        values = array.array("f", data[begin:])
+        return [[list(values[i:i + 3]) for i in range(row, row + 780, 3)]
+                for row in range(0, len(values), 780)]
+
     def classify(self, server, query=""):
         photo = (DATA / "photos" / "coffee.png").read_bytes()
         status, text = server.request(f"/api/classify?top_k=1{query}", photo, "image/png")
@@ -315,6 +331,39 @@ class Repository(unittest.TestCase):
             if status == 200:
                 self.assertEqual(answer["images"][0]["predictions"][0]["index"],
                                  TOP1["coffee.png"])
+
+    def test_tensorflow_serving_gives_the_same_answers(self):
+        server = self.serve()
+        photo = (DATA / "photos" / "coffee.png").read_bytes()
+        row = {"b64": base64.b64encode(photo).decode()}
+        status, answer = self.classify(server)
+        top = answer["images"][0]["predictions"][0]
+
+        def post(path, body):
+            status, text = server.request(path, json.dumps(body).encode(), "application/json")
+            self.assertEqual(status, 200, text)
+            return json.loads(text)
+
+        model = f"/v1/models/{MODEL}"
+        predicted = post(f"{model}:predict", {"instances": [row, row]})["predictions"]
+        self.assertEqual(len(predicted), 2)
+        for probabilities in predicted:
+            self.assertEqual(len(probabilities), 1000)
+            self.assertAlmostEqual(sum(probabilities), 1, places=4)
+            self.assertEqual(max(range(1000), key=probabilities.__getitem__), top["index"])
+            self.assertAlmostEqual(probabilities[top["index"]], top["probability"], places=5)
+        columns = post(f"{model}/versions/1:predict?top_k=1",
+                       {"signature_name": "top_k", "inputs": {"image_bytes": [row]}})
+        self.assertEqual(columns["outputs"]["classes"], [[top["label"]]])
+        results = post(f"{model}:classify?top_k=1", {"examples": [{"image_bytes": row}]})
+        self.assertEqual(results["results"][0][0][0], top["label"])
+        pixels = post(f"{model}:predict", {"instances": [self.pixels("coffee.png")]})
+        self.assertAlmostEqual(pixels["predictions"][0][top["index"]], top["probability"],
+                               places=5)
+        status, text = server.request(f"{model}/metadata")
+        self.assertEqual(json.loads(text)["model_spec"]["version"], "1")
+        status, text = server.request(model)
+        self.assertEqual(json.loads(text)["model_version_status"][0]["state"], "AVAILABLE")
 
     def test_a_broken_version_replaces_nothing(self):
         server = self.serve()

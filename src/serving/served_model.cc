@@ -92,10 +92,18 @@ absl::Status ServedModel::Reserve(size_t images) {
 }
 
 absl::Status ServedModel::Classify(ClassifyRequest request, Done done) {
-  if (request.images.empty()) return InvalidArgument("no image in the request");
-  RETURN_IF_ERROR(Reserve(request.images.size()));
+  size_t n = request.images.size();
+  if (!request.pixels.empty()) {
+    const size_t elements = session_->image_elements();
+    if (n > 0 || request.pixels.size() % elements != 0) {
+      return InvalidArgument("{} floats: the model takes {} for each image",
+                             request.pixels.size(), elements);
+    }
+    n = request.pixels.size() / elements;
+  }
+  if (n == 0) return InvalidArgument("no image in the request");
+  RETURN_IF_ERROR(Reserve(n));
   auto job = std::make_shared<Job>();
-  const size_t n = request.images.size();
   job->request = std::move(request);
   job->done = std::move(done);
   job->accepted = clock_.Now();
@@ -117,6 +125,21 @@ absl::Status ServedModel::Classify(ClassifyRequest request, Done done) {
   return absl::OkStatus();
 }
 
+absl::Status ServedModel::FillPixels(const Job& job, size_t index,
+                                     std::span<float> dst) const {
+  const ClassifyRequest& request = job.request;
+  if (!request.pixels.empty()) {
+    const auto source = std::span(request.pixels).subspan(index * dst.size(), dst.size());
+    std::copy(source.begin(), source.end(), dst.begin());
+    return absl::OkStatus();
+  }
+  try {
+    return session_->Preprocess(AsBytes(*request.images[index]), request.honor_exif, dst);
+  } catch (const std::exception& error) {  // memory, for the most part
+    return Internal("preprocessing threw: {}", error.what());
+  }
+}
+
 void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
   ImageAnswer& answer = job->answers[index];
   const TimePoint started = clock_.Now();
@@ -133,14 +156,7 @@ void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
   }
   const size_t elements = session_->image_elements();
   auto pixels = std::make_unique_for_overwrite<float[]>(elements);
-  absl::Status status;
-  try {
-    status =
-        session_->Preprocess(AsBytes(*job->request.images[index]),
-                             job->request.honor_exif, std::span(pixels.get(), elements));
-  } catch (const std::exception& error) {  // memory, for the most part
-    status = Internal("preprocessing threw: {}", error.what());
-  }
+  absl::Status status = FillPixels(*job, index, std::span(pixels.get(), elements));
   const TimePoint prepared = clock_.Now();
   answer.timings.preprocess = prepared - started;
   if (!status.ok()) return Finish(*job, index, std::move(status));
@@ -155,7 +171,13 @@ void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
     answer.timings.queue += result->started - prepared;
     answer.timings.compute = result->finished - result->started;
     answer.timings.batch_size = result->batch_size;
-    answer.labels = session_->TopK(result->probabilities, job->request.top_k);
+    if (job->request.top_k > 0) {
+      answer.labels = session_->TopK(result->probabilities, job->request.top_k);
+    }
+    if (job->request.probabilities) {
+      answer.probabilities.assign(result->probabilities.begin(),
+                                  result->probabilities.end());
+    }
     Finish(*job, index, absl::OkStatus());
   };
   status = batcher_->Submit(std::move(batch_request));

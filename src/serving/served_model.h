@@ -39,12 +39,19 @@ struct ImageTimings {
 struct ImageAnswer {
   absl::Status status;  // the rest is set when OK
   std::vector<model::ScoredLabel> labels;
+  std::vector<float> probabilities;  // of all classes; empty unless asked for
   ImageTimings timings;
 };
 
+// A model has two faces: it takes encoded images, which it decodes and preprocesses, or
+// what its network takes.
 struct ClassifyRequest {
   std::vector<std::shared_ptr<const std::string>> images;  // encoded files
-  int top_k = 5;
+  // Instead of images: of each image session().image_elements() floats, [height, width,
+  // 3], preprocessed already.
+  std::vector<float> pixels;
+  int top_k = 5;  // labels of an answer; 0: none
+  bool probabilities = false;
   bool honor_exif = true;
   TimePoint deadline = kNever;
   CancellationPtr cancellation;  // may be null
@@ -70,9 +77,10 @@ class ServedModel {
 
   const model::Session& session() const { return *session_; }
 
-  // Decodes, preprocesses, batches and runs. kResourceExhausted when fewer than
-  // images.size() places are free (all or nothing), kUnavailable after Stop; then
-  // `done` is not called. Everything later is told image by image.
+  // Decodes, preprocesses, batches and runs. kResourceExhausted when fewer places are
+  // free than there are images (all or nothing), kUnavailable after Stop,
+  // kInvalidArgument for no image, or floats that are no whole images; then `done` is
+  // not called. Everything later is told image by image.
   absl::Status Classify(ClassifyRequest request, Done done);
 
   // OK while a request of `images` images would be accepted now: lets a front end
@@ -93,6 +101,7 @@ class ServedModel {
 
   absl::Status Reserve(size_t images);
   void Prepare(std::shared_ptr<Job> job, size_t index);
+  absl::Status FillPixels(const Job& job, size_t index, std::span<float> dst) const;
   void Finish(Job& job, size_t index, absl::Status status);
 
   const std::shared_ptr<const model::Session> session_;

@@ -67,6 +67,26 @@ TEST_F(ServedModelTest, AnswersImageByImage) {
   EXPECT_GT(answers[2].timings.batch_size, 0);
 }
 
+TEST_F(ServedModelTest, TakesPixels) {
+  Start({});
+  std::vector<float> pixels(2 * session_->image_elements(), 6.0f);
+  pixels[session_->image_elements()] = 2.0f;
+  ASSERT_OK_AND_ASSIGN(auto future,
+                       Classify({.pixels = pixels, .top_k = 0, .probabilities = true}));
+  const Answers answers = future.get();
+  ASSERT_EQ(answers.size(), 2);
+  ASSERT_OK(answers[0].status);
+  EXPECT_TRUE(answers[0].labels.empty());
+  ASSERT_EQ(answers[0].probabilities.size(), FakeSession::kClasses);
+  EXPECT_EQ(answers[0].probabilities[6], 0.75f);
+  EXPECT_EQ(answers[1].probabilities[2], 0.75f);
+  EXPECT_EQ(session_->preprocess_gate().arrived(), 0);
+  pixels.pop_back();
+  EXPECT_EQ(Classify({.pixels = pixels}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Classify({}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(ServedModelTest, TakesAllImagesOfARequestOrNone) {
   Start({.max_pending = 3});
   session_->preprocess_gate().Close();

@@ -1,23 +1,14 @@
 #include "serving/http/classify.h"
 
-#include <charconv>
 #include <utility>
 
 #include "serving/http/app.h"
+#include "serving/http/inputs.h"
 #include "serving/http/json.h"
 #include "serving/http/problem.h"
 
 namespace oriel::serving::http {
 namespace {
-
-absl::StatusOr<int> ParseTopK(std::string_view text) {
-  int k = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), k);
-  if (error != std::errc() || end != text.data() + text.size() || k < 1) {
-    return InvalidArgument("top_k must be a number from 1");
-  }
-  return k;
-}
 
 absl::StatusOr<bool> ParseBool(std::string_view name, std::string_view text) {
   if (text == "1" || text == "true") return true;
@@ -116,10 +107,7 @@ absl::StatusOr<ClassifyRequest> MakeClassifyRequest(const App& app,
                                                     const Request& request,
                                                     const std::vector<Upload>& uploads) {
   ClassifyRequest classify;
-  classify.top_k = app.options.top_k;
-  if (const std::string* text = request.head.Query("top_k")) {
-    ASSIGN_OR_RETURN(classify.top_k, ParseTopK(*text));
-  }
+  ASSIGN_OR_RETURN(classify.top_k, TopKOf(app, request.head));
   if (const std::string* text = request.head.Query("honor_exif")) {
     ASSIGN_OR_RETURN(classify.honor_exif, ParseBool("honor_exif", *text));
   }

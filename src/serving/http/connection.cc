@@ -112,9 +112,13 @@ std::optional<Problem> CheckBodyHeaders(const Route& route, const RequestHead& h
     return Problem{415, "encoded bodies are not taken: send the bytes as they are"};
   }
   const std::string_view type = head.Header("content-type");
-  if (type.empty() && route.body == BodyKind::kImage) return std::nullopt;
+  if (type.empty() && route.body != BodyKind::kForm) return std::nullopt;
   const auto parsed = ParseHeaderValue(type);
   if (!parsed.ok()) return Problem{415, "the Content-Type is malformed"};
+  if (route.body == BodyKind::kAny) {
+    if (parsed->value != "multipart/form-data") return std::nullopt;
+    return Problem{415, "this address takes no forms"};
+  }
   if (parsed->value == "multipart/form-data") return std::nullopt;
   if (route.body == BodyKind::kForm) {
     return Problem{415, "this address takes a form: multipart/form-data"};
@@ -282,6 +286,7 @@ net::awaitable<bool> Connection::ServeOne() {
     exchange.keep_alive = parser.get().keep_alive() && !was_draining;
     RouteMatch match = FindRoute(Routes(), request.head.method, request.head.path);
     exchange.route = match.route;
+    request.head.path_parameters = std::move(match.parameters);
     if (match.route == nullptr) {
       allow = std::move(match.allow);
       problem = allow.empty() ? Problem{404, "there is nothing at this address"}

@@ -84,6 +84,12 @@ JsonWriter& JsonWriter::Integer(int64_t value) {
   return *this;
 }
 
+JsonWriter& JsonWriter::Boolean(bool value) {
+  Separate();
+  out_ += value ? "true" : "false";
+  return *this;
+}
+
 JsonWriter& JsonWriter::Float(float value) {
   Separate();
   if (std::isfinite(value)) {

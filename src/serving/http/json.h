@@ -19,6 +19,7 @@ class JsonWriter {
   // Bytes that are not UTF-8 become U+FFFD.
   JsonWriter& String(std::string_view text);
   JsonWriter& Integer(int64_t value);
+  JsonWriter& Boolean(bool value);
   // The shortest text that reads back as the same float; null when not finite.
   JsonWriter& Float(float value);
   // Three decimals.

@@ -25,6 +25,8 @@ struct RequestHead {
   std::string method_name;                                 // as sent
   std::string path;                                        // decoded, begins with '/'
   std::vector<std::pair<std::string, std::string>> query;  // decoded
+  // What stands for the {names} of the route's path, in their order.
+  std::vector<std::string> path_parameters;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string id;  // of the request, for logs and answers
 

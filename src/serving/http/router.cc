@@ -1,9 +1,12 @@
 #include "serving/http/router.h"
 
+#include <algorithm>
+
 #include "serving/http/classify.h"
 #include "serving/http/health.h"
 #include "serving/http/models.h"
 #include "serving/http/page.h"
+#include "serving/http/tensorflow_serving.h"
 
 namespace oriel::serving::http {
 namespace {
@@ -21,7 +24,59 @@ constexpr Route kRoutes[] = {
      true},
     {Method::kGet, "/readyz", BodyKind::kNone, Audience::kProgram, nullptr, GetReadyz,
      true},
+    // TensorFlow Serving.
+    {Method::kGet, "/v1/models/{model}", BodyKind::kNone, Audience::kProgram, nullptr,
+     GetModelStatus},
+    {Method::kGet, "/v1/models/{model}/metadata", BodyKind::kNone, Audience::kProgram,
+     nullptr, GetModelMetadata},
+    {Method::kPost, "/v1/models/{model}:predict", BodyKind::kAny, Audience::kProgram,
+     AdmitPredict, PostPredict},
+    {Method::kPost, "/v1/models/{model}:classify", BodyKind::kAny, Audience::kProgram,
+     AdmitPredict, PostClassifyExamples},
+    {Method::kPost, "/v1/models/{model}:regress", BodyKind::kAny, Audience::kProgram,
+     AdmitPredict, PostRegress},
+    {Method::kGet, "/v1/models/{model}/versions/{version}", BodyKind::kNone,
+     Audience::kProgram, nullptr, GetModelStatus},
+    {Method::kGet, "/v1/models/{model}/versions/{version}/metadata", BodyKind::kNone,
+     Audience::kProgram, nullptr, GetModelMetadata},
+    {Method::kPost, "/v1/models/{model}/versions/{version}:predict", BodyKind::kAny,
+     Audience::kProgram, AdmitPredict, PostPredict},
+    {Method::kPost, "/v1/models/{model}/versions/{version}:classify", BodyKind::kAny,
+     Audience::kProgram, AdmitPredict, PostClassifyExamples},
+    {Method::kPost, "/v1/models/{model}/versions/{version}:regress", BodyKind::kAny,
+     Audience::kProgram, AdmitPredict, PostRegress},
+    {Method::kGet, "/v1/models/{model}/labels/{label}", BodyKind::kNone,
+     Audience::kProgram, nullptr, GetModelStatus},
+    {Method::kGet, "/v1/models/{model}/labels/{label}/metadata", BodyKind::kNone,
+     Audience::kProgram, nullptr, GetModelMetadata},
+    {Method::kPost, "/v1/models/{model}/labels/{label}:predict", BodyKind::kAny,
+     Audience::kProgram, AdmitPredict, PostPredict},
+    {Method::kPost, "/v1/models/{model}/labels/{label}:classify", BodyKind::kAny,
+     Audience::kProgram, AdmitPredict, PostClassifyExamples},
+    {Method::kPost, "/v1/models/{model}/labels/{label}:regress", BodyKind::kAny,
+     Audience::kProgram, AdmitPredict, PostRegress},
 };
+
+// What stands for the names of `pattern`; nullopt when `path` is no such path.
+std::optional<std::vector<std::string>> Match(std::string_view pattern,
+                                              std::string_view path) {
+  std::vector<std::string> parameters;
+  while (!pattern.empty()) {
+    if (pattern[0] != '{') {
+      if (path.empty() || path[0] != pattern[0]) return std::nullopt;
+      pattern.remove_prefix(1);
+      path.remove_prefix(1);
+      continue;
+    }
+    const size_t n = std::min(path.find_first_of("/:"), path.size());
+    if (n == 0) return std::nullopt;
+    parameters.emplace_back(path.substr(0, n));
+    pattern.remove_prefix(pattern.find('}') + 1);
+    path.remove_prefix(n);
+  }
+  if (!path.empty()) return std::nullopt;
+  return parameters;
+}
 
 }  // namespace
 
@@ -35,10 +90,13 @@ RouteMatch FindRoute(std::span<const Route> routes, Method method,
     match.allow += name;
   };
   for (const Route& route : routes) {
-    if (route.path != path) continue;
+    auto parameters = Match(route.path, path);
+    if (!parameters.has_value()) continue;
     if (route.method == method ||
         (route.method == Method::kGet && method == Method::kHead)) {
+      if (match.route != nullptr) continue;  // the first that fits
       match.route = &route;
+      match.parameters = *std::move(parameters);
     }
     if (route.method == Method::kGet) {
       allow("GET");

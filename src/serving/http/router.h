@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "serving/http/message.h"
 
@@ -16,6 +17,7 @@ enum class BodyKind {
   kNone,   // a body is refused
   kImage,  // the bytes of an image, or a form with images
   kForm,   // multipart/form-data only
+  kAny,    // of any Content-Type but a form
 };
 
 // How a route says that something went wrong, unless the client's Accept header
@@ -24,6 +26,7 @@ enum class Audience { kProgram, kPerson };
 
 struct Route {
   Method method;  // kGet answers HEAD too
+  // "{name}" stands for one or more characters but '/' and ':'.
   std::string_view path;
   BodyKind body;
   Audience audience;
@@ -40,8 +43,9 @@ struct Route {
 std::span<const Route> Routes();
 
 struct RouteMatch {
-  const Route* route = nullptr;  // null: `allow` tells 404 and 405 apart
-  std::string allow;             // "GET, HEAD, POST"; "" where nothing has this path
+  const Route* route = nullptr;         // null: `allow` tells 404 and 405 apart
+  std::vector<std::string> parameters;  // see RequestHead::path_parameters
+  std::string allow;  // "GET, HEAD, POST"; "" where nothing has this path
 };
 
 RouteMatch FindRoute(std::span<const Route> routes, Method method, std::string_view path);

@@ -1,0 +1,487 @@
+#include "serving/http/tensorflow_serving.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "serving/http/app.h"
+#include "serving/http/inputs.h"
+#include "serving/http/json.h"
+#include "serving/http/json_document.h"
+#include "serving/http/problem.h"
+#include "serving/model_repository.h"
+
+namespace oriel::serving::http {
+namespace {
+
+constexpr char kJson[] = "application/json";
+constexpr char kDefaultSignature[] = "serving_default";
+constexpr char kTopKSignature[] = "top_k";
+constexpr char kImageBytes[] = "image_bytes";
+
+Response JsonResponse(JsonWriter json) {
+  return {.content_type = kJson, .body = std::move(json).Take()};
+}
+
+Response Failure(const absl::Status& status, const RequestHead& head, const App& app) {
+  return ErrorResponse(ProblemFrom(status), head, Audience::kProgram, app.web);
+}
+
+absl::StatusOr<ModelSpec> SpecFromPath(const RequestHead& head) {
+  ModelSpec spec{.name = head.path_parameters[0]};
+  if (head.path_parameters.size() < 2) return spec;
+  const std::string& second = head.path_parameters[1];
+  if (head.path.find("/labels/") != std::string::npos) {
+    spec.label = second;
+    return spec;
+  }
+  spec.version = model::ParseVersion(second);
+  if (!spec.version.has_value()) {
+    return InvalidArgument("version '{}' is no number", second);
+  }
+  return spec;
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> ModelOf(const App& app,
+                                                     const RequestHead& head) {
+  if (app.draining) return Unavailable("the server is shutting down");
+  ASSIGN_OR_RETURN(const ModelSpec spec, SpecFromPath(head));
+  return app.models.Get(spec);
+}
+
+// The images of one request, in either form.
+class InputReader {
+ public:
+  explicit InputReader(const model::Session& session)
+      : session_(session), gathered_(session) {}
+
+  // The value of "instances": one entry for each image.
+  absl::Status ReadRows(JsonValue& rows) {
+    if (rows.is(JsonValue::Kind::kTensor)) return gathered_.AddTensor(rows, true);
+    if (!rows.is(JsonValue::Kind::kList) || rows.items.empty()) {
+      return InvalidArgument("'instances' is {}: want a list of images", rows.KindName());
+    }
+    for (JsonValue& row : rows.items) {
+      JsonValue* value = &row;
+      if (row.is(JsonValue::Kind::kObject) && !IsBase64(row)) {
+        ASSIGN_OR_RETURN(value, OnlyInput(row));
+      }
+      RETURN_IF_ERROR(ReadImage(*value));
+    }
+    return absl::OkStatus();
+  }
+
+  // The value of "inputs": all images together.
+  absl::Status ReadColumns(JsonValue& columns) {
+    JsonValue* value = &columns;
+    if (columns.is(JsonValue::Kind::kObject) && !IsBase64(columns)) {
+      ASSIGN_OR_RETURN(value, OnlyInput(columns));
+    }
+    if (value->is(JsonValue::Kind::kTensor)) return gathered_.AddTensor(*value, true);
+    if (!value->is(JsonValue::Kind::kList)) return ReadImage(*value);
+    for (JsonValue& item : value->items) RETURN_IF_ERROR(ReadImage(item));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadImage(JsonValue& value) {
+    if (value.is(JsonValue::Kind::kTensor)) return gathered_.AddTensor(value, false);
+    if (!IsBase64(value)) {
+      return InvalidArgument(
+          "an image is {}: want {{\"b64\": \"...\"}} with the bytes of its file, or {} "
+          "floats",
+          value.KindName(), gathered_.ShapeText());
+    }
+    ASSIGN_OR_RETURN(std::string bytes, DecodeBase64(value.members[0].value.string));
+    return gathered_.AddImage(std::move(bytes));
+  }
+
+  absl::StatusOr<ClassifyRequest> Finish() && { return std::move(gathered_).Finish(); }
+
+ private:
+  static bool IsBase64(const JsonValue& value) {
+    return value.is(JsonValue::Kind::kObject) && value.members.size() == 1 &&
+           value.members[0].key == "b64" &&
+           value.members[0].value.is(JsonValue::Kind::kString);
+  }
+
+  absl::StatusOr<JsonValue*> OnlyInput(JsonValue& named) {
+    const std::string& input = session_.config().input;
+    if (named.members.size() != 1 ||
+        (named.members[0].key != kImageBytes && named.members[0].key != input)) {
+      std::string names;
+      for (const auto& [name, value] : named.members) {
+        names += fmt::format("{}'{}'", names.empty() ? "" : ", ", name);
+      }
+      return InvalidArgument("inputs are {}: want one, '{}' or '{}'",
+                             names.empty() ? "missing" : names, kImageBytes, input);
+    }
+    return &named.members[0].value;
+  }
+
+  const model::Session& session_;
+  GatheredImages gathered_;
+};
+
+absl::StatusOr<JsonValue> ParseBody(const Request& request) {
+  ASSIGN_OR_RETURN(JsonValue body, ParseJson(request.body));
+  if (!body.is(JsonValue::Kind::kObject)) {
+    return InvalidArgument("the body is {}: want a JSON object", body.KindName());
+  }
+  return body;
+}
+
+absl::Status CheckKeys(const JsonValue& body, std::span<const std::string_view> known) {
+  for (const auto& [key, value] : body.members) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      return InvalidArgument("unknown key '{}' in the request", key);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> SignatureOf(const JsonValue& body) {
+  const JsonValue* name = body.Find("signature_name");
+  if (name == nullptr) return kDefaultSignature;
+  if (!name->is(JsonValue::Kind::kString)) {
+    return InvalidArgument("'signature_name' is {}: want a string", name->KindName());
+  }
+  if (name->string.empty()) return kDefaultSignature;
+  if (name->string != kDefaultSignature && name->string != kTopKSignature) {
+    return InvalidArgument("there is no signature '{}'; there are: {}, {}", name->string,
+                           kDefaultSignature, kTopKSignature);
+  }
+  return name->string;
+}
+
+// What a request is answered with, when the images are.
+class Call {
+ public:
+  Call(App& app, Request request, Responder responder)
+      : app_(app), request_(std::move(request)), responder_(std::move(responder)) {}
+  virtual ~Call() = default;
+
+  // Reads the request on the pool: a body may be large.
+  static void Start(std::shared_ptr<Call> call) {
+    App& app = call->app_;
+    if (app.pool.TrySubmit([call] {
+          try {
+            const absl::Status status = call->Begin(call);
+            if (!status.ok()) call->Fail(status);
+          } catch (const std::exception& error) {  // the responder says 500 when it goes
+            spdlog::error("a request could not be read: {}", error.what());
+          }
+        })) {
+      return;
+    }
+    call->Fail(ResourceExhausted("the server is busy: too many requests wait"));
+  }
+
+ protected:
+  // What to ask the model, out of the body.
+  virtual absl::StatusOr<ClassifyRequest> Read(const model::Session& session,
+                                               JsonValue body) = 0;
+  virtual void Write(const std::vector<ImageAnswer>& answers, JsonWriter& json) const = 0;
+
+  const App& app() const { return app_; }
+  const RequestHead& head() const { return request_.head; }
+
+ private:
+  absl::Status Begin(std::shared_ptr<Call> self) {
+    ASSIGN_OR_RETURN(const auto model, ModelOf(app_, request_.head));
+    ASSIGN_OR_RETURN(JsonValue body, ParseBody(request_));
+    request_.body = std::string();
+    ASSIGN_OR_RETURN(ClassifyRequest classify, Read(model->session(), std::move(body)));
+    classify.deadline = request_.deadline;
+    classify.cancellation = request_.cancellation;
+    return model->Classify(std::move(classify), [self](std::vector<ImageAnswer> answers) {
+      // A thousand numbers for each image: too much work for a plan worker.
+      self->app_.pool.SubmitUrgent(
+          [self, answers = std::move(answers)] { self->Answer(answers); });
+    });
+  }
+
+  void Answer(const std::vector<ImageAnswer>& answers) {
+    for (size_t i = 0; i < answers.size(); ++i) {
+      const absl::Status& status = answers[i].status;
+      if (status.ok()) continue;
+      return Fail(absl::Status(status.code(),
+                               fmt::format("image {}: {}", i, Message(status))));
+    }
+    JsonWriter json;
+    Write(answers, json);
+    std::move(responder_).Send(JsonResponse(std::move(json)));
+  }
+
+  void Fail(const absl::Status& status) {
+    std::move(responder_).Send(Failure(status, request_.head, app_));
+  }
+
+  App& app_;
+  Request request_;
+  Responder responder_;
+};
+
+class PredictCall : public Call {
+ public:
+  using Call::Call;
+
+ protected:
+  absl::StatusOr<ClassifyRequest> Read(const model::Session& session,
+                                       JsonValue body) override {
+    static constexpr std::string_view kKeys[] = {"signature_name", "instances", "inputs"};
+    RETURN_IF_ERROR(CheckKeys(body, kKeys));
+    ASSIGN_OR_RETURN(signature_, SignatureOf(body));
+    JsonValue* rows = body.Find("instances");
+    JsonValue* columns = body.Find("inputs");
+    if ((rows == nullptr) == (columns == nullptr)) {
+      return InvalidArgument("want 'instances' or 'inputs' in the request, found {}",
+                             rows == nullptr ? "neither" : "both");
+    }
+    by_row_ = rows != nullptr;
+    InputReader reader(session);
+    RETURN_IF_ERROR(by_row_ ? reader.ReadRows(*rows) : reader.ReadColumns(*columns));
+    ASSIGN_OR_RETURN(ClassifyRequest classify, std::move(reader).Finish());
+    classify.probabilities = signature_ == kDefaultSignature;
+    classify.top_k = 0;
+    if (!classify.probabilities) {
+      ASSIGN_OR_RETURN(classify.top_k, TopKOf(app(), head()));
+    }
+    return classify;
+  }
+
+  void Write(const std::vector<ImageAnswer>& answers, JsonWriter& json) const override {
+    json.BeginObject();
+    json.Key(by_row_ ? "predictions" : "outputs");
+    if (signature_ == kDefaultSignature || by_row_) {
+      json.BeginArray();
+      for (const ImageAnswer& answer : answers) {
+        if (signature_ == kDefaultSignature) {
+          WriteProbabilities(answer, json);
+        } else {
+          json.BeginObject();
+          for (const auto& [name, write] : kOutputs) write(answer, json.Key(name));
+          json.EndObject();
+        }
+      }
+      json.EndArray();
+    } else {
+      json.BeginObject();
+      for (const auto& [name, write] : kOutputs) {
+        json.Key(name).BeginArray();
+        for (const ImageAnswer& answer : answers) write(answer, json);
+        json.EndArray();
+      }
+      json.EndObject();
+    }
+    json.EndObject();
+  }
+
+ private:
+  static void WriteProbabilities(const ImageAnswer& answer, JsonWriter& json) {
+    json.BeginArray();
+    for (const float p : answer.probabilities) json.Float(p);
+    json.EndArray();
+  }
+
+  template <typename WriteOne>
+  static void WriteLabels(const ImageAnswer& answer, JsonWriter& json,
+                          const WriteOne& write) {
+    json.BeginArray();
+    for (const model::ScoredLabel& label : answer.labels) write(label);
+    json.EndArray();
+  }
+
+  // Of the signature top_k.
+  using WriteOutput = void (*)(const ImageAnswer&, JsonWriter&);
+  static constexpr std::pair<const char*, WriteOutput> kOutputs[] = {
+      {"classes",
+       [](const ImageAnswer& answer, JsonWriter& json) {
+         WriteLabels(answer, json, [&](const auto& label) { json.String(label.label); });
+       }},
+      {"scores",
+       [](const ImageAnswer& answer, JsonWriter& json) {
+         WriteLabels(answer, json,
+                     [&](const auto& label) { json.Float(label.probability); });
+       }},
+      {"indices",
+       [](const ImageAnswer& answer, JsonWriter& json) {
+         WriteLabels(answer, json, [&](const auto& label) { json.Integer(label.index); });
+       }},
+  };
+
+  std::string signature_;
+  bool by_row_ = true;
+};
+
+class ClassifyCall : public Call {
+ public:
+  using Call::Call;
+
+ protected:
+  absl::StatusOr<ClassifyRequest> Read(const model::Session& session,
+                                       JsonValue body) override {
+    static constexpr std::string_view kKeys[] = {"signature_name", "context", "examples"};
+    RETURN_IF_ERROR(CheckKeys(body, kKeys));
+    RETURN_IF_ERROR(SignatureOf(body).status());
+    JsonValue* examples = body.Find("examples");
+    if (examples == nullptr || !examples->is(JsonValue::Kind::kList) ||
+        examples->items.empty()) {
+      return InvalidArgument("'examples' is {}: want a list of objects",
+                             examples == nullptr ? "missing" : examples->KindName());
+    }
+    const JsonValue* context = body.Find("context");
+    if (context != nullptr && !context->members.empty()) {
+      return InvalidArgument("the model knows no feature '{}' of a context",
+                             context->members[0].key);
+    }
+    InputReader reader(session);
+    for (JsonValue& example : examples->items) {
+      JsonValue* feature = example.Find(kImageBytes);
+      if (feature == nullptr) feature = example.Find("image/encoded");
+      if (feature == nullptr || example.members.size() != 1) {
+        return InvalidArgument(
+            "an example is {} with {} features: want one, '{}' or 'image/encoded'",
+            example.KindName(), example.members.size(), kImageBytes);
+      }
+      if (feature->is(JsonValue::Kind::kList) && feature->items.size() == 1) {
+        feature = &feature->items[0];
+      }
+      RETURN_IF_ERROR(reader.ReadImage(*feature));
+    }
+    ASSIGN_OR_RETURN(ClassifyRequest classify, std::move(reader).Finish());
+    ASSIGN_OR_RETURN(classify.top_k, TopKOf(app(), head()));
+    return classify;
+  }
+
+  void Write(const std::vector<ImageAnswer>& answers, JsonWriter& json) const override {
+    json.BeginObject().Key("results").BeginArray();
+    for (const ImageAnswer& answer : answers) {
+      json.BeginArray();
+      for (const model::ScoredLabel& label : answer.labels) {
+        json.BeginArray().String(label.label).Float(label.probability).EndArray();
+      }
+      json.EndArray();
+    }
+    json.EndArray().EndObject();
+  }
+};
+
+void WriteTensorInfo(JsonWriter& json, std::string_view key, std::string_view dtype,
+                     std::initializer_list<int64_t> shape, std::string_view name) {
+  json.Key(key).BeginObject();
+  json.Key("dtype").String(dtype);
+  json.Key("tensor_shape").BeginObject().Key("dim").BeginArray();
+  for (const int64_t size : shape) {
+    json.BeginObject().Key("size").String(std::to_string(size));
+    json.Key("name").String("").EndObject();
+  }
+  json.EndArray().Key("unknown_rank").Boolean(false).EndObject();
+  json.Key("name").String(fmt::format("{}:0", name));
+  json.EndObject();
+}
+
+void WriteSignatures(const model::Session& session, JsonWriter& json) {
+  const int64_t classes = session.num_classes();
+  for (const char* signature : {kDefaultSignature, kTopKSignature}) {
+    json.Key(signature).BeginObject();
+    json.Key("inputs").BeginObject();
+    WriteTensorInfo(json, kImageBytes, "DT_STRING", {-1}, kImageBytes);
+    json.EndObject();
+    json.Key("outputs").BeginObject();
+    if (signature == kDefaultSignature) {
+      WriteTensorInfo(json, "probabilities", "DT_FLOAT", {-1, classes},
+                      session.config().predictions);
+    } else {
+      WriteTensorInfo(json, "classes", "DT_STRING", {-1, -1}, "classes");
+      WriteTensorInfo(json, "scores", "DT_FLOAT", {-1, -1}, "scores");
+      WriteTensorInfo(json, "indices", "DT_INT32", {-1, -1}, "indices");
+    }
+    json.EndObject();
+    json.Key("method_name").String("tensorflow/serving/predict");
+    json.EndObject();
+  }
+}
+
+}  // namespace
+
+absl::Status AdmitPredict(App& app, const RequestHead& head) {
+  ASSIGN_OR_RETURN(const auto model, ModelOf(app, head));
+  return model->CheckCapacity(1);
+}
+
+void GetModelStatus(App& app, Request request, Responder responder) {
+  const auto fail = [&](const absl::Status& status) {
+    std::move(responder).Send(Failure(status, request.head, app));
+  };
+  auto spec = SpecFromPath(request.head);
+  if (!spec.ok()) return fail(spec.status());
+  const auto status = app.models.Status(spec->name);
+  if (!status.ok()) return fail(status.status());
+  if (!spec->label.empty()) {
+    const auto labels = app.models.Labels(spec->name);
+    const auto label = labels.find(spec->label);
+    if (label == labels.end()) {
+      return fail(NotFound("model '{}' has no label '{}'", spec->name, spec->label));
+    }
+    spec->version = label->second;
+  }
+  JsonWriter json;
+  json.BeginObject().Key("model_version_status").BeginArray();
+  size_t found = 0;
+  for (const VersionStatus& version : status->versions) {
+    if (spec->version.has_value() && version.version != *spec->version) continue;
+    ++found;
+    json.BeginObject();
+    json.Key("version").String(std::to_string(version.version));
+    json.Key("state").String(VersionStateName(version.state));
+    json.Key("status").BeginObject();
+    json.Key("error_code").String(absl::StatusCodeToString(version.error.code()));
+    json.Key("error_message").String(Message(version.error));
+    json.EndObject().EndObject();
+  }
+  json.EndArray().EndObject();
+  if (found == 0) {
+    return fail(NotFound("model '{}' has no such version", spec->name));
+  }
+  std::move(responder).Send(JsonResponse(std::move(json)));
+}
+
+void GetModelMetadata(App& app, Request request, Responder responder) {
+  const auto model = ModelOf(app, request.head);
+  if (!model.ok()) {
+    return std::move(responder).Send(Failure(model.status(), request.head, app));
+  }
+  const model::Session& session = (*model)->session();
+  JsonWriter json;
+  json.BeginObject();
+  json.Key("model_spec").BeginObject();
+  json.Key("name").String(session.name());
+  json.Key("signature_name").String("");
+  json.Key("version").String(session.version());
+  json.EndObject();
+  json.Key("metadata").BeginObject();
+  json.Key("signature_def").BeginObject();
+  json.Key("signature_def").BeginObject();
+  WriteSignatures(session, json);
+  json.EndObject().EndObject().EndObject().EndObject();
+  std::move(responder).Send(JsonResponse(std::move(json)));
+}
+
+void PostPredict(App& app, Request request, Responder responder) {
+  Call::Start(
+      std::make_shared<PredictCall>(app, std::move(request), std::move(responder)));
+}
+
+void PostClassifyExamples(App& app, Request request, Responder responder) {
+  Call::Start(
+      std::make_shared<ClassifyCall>(app, std::move(request), std::move(responder)));
+}
+
+void PostRegress(App& app, Request request, Responder responder) {
+  std::move(responder).Send(
+      Failure(InvalidArgument("the model has no regression: it classifies"),
+              request.head, app));
+}
+
+}  // namespace oriel::serving::http

@@ -9,6 +9,8 @@ import array
 import ast
 import json
 import pathlib
+import re
+import resource
 import shutil
 import signal
 import struct
@@ -20,6 +22,7 @@ import unittest
 
 ORIEL = pathlib.Path(sys.argv[1]).resolve()
 IMAGES = pathlib.Path(sys.argv[2]).resolve() / "preproc/images"
+CONFIG = pathlib.Path(__file__).resolve().parents[1] / "docs/formats/oriel_json.md"
 
 
 def preprocess(*arguments):
@@ -152,6 +155,8 @@ class Preprocess(unittest.TestCase):
         self.assertEqual(read_npy(self.out / "y.labels.npy")[1].tolist(), [1])
         names.write_text("a\nb\n")
         self.refuse(f"{names} names no class 'c'", self.images, "--labels", names)
+        names.write_text("0:a\n1:b\n1:c\n")
+        self.refuse("line 3: number 1 is of class 'b' already", self.images, "--labels", names)
         names.write_text("a\nb\na\n")
         self.refuse("line 3: class 'a' is there twice", self.images, "--labels", names)
         self.refuse("is in no folder", self.images / "b", "--labels-from-folders")
@@ -215,7 +220,73 @@ class Preprocess(unittest.TestCase):
         self.refuse("--train is known for the preset inception", self.images, "--preset", "keras",
                     "--train")
 
+    def test_what_a_model_wants(self):
+        """Preset, size and crop of an exported model, as its oriel.json has them; flags that
+        are given come before it."""
+        config = json.loads(re.search(r"```json\n(.*?)```", CONFIG.read_text(), re.S)[1])
+        config["input"].update(height=20, width=30)
+        config["preprocessing"] = {"preset": "inception", "central_fraction": 0.5}
+        model = self.folder / "models/mine/1"
+        model.mkdir(parents=True)
+        (model / "oriel.json").write_text(json.dumps(config))
+
+        def array(*flags):
+            self.succeed(self.images, "--output", self.out / "x.npy", *flags)
+            return (self.out / "x.npy").read_bytes()
+        by_name = ("--model", "mine", "--model-dir", self.folder / "models")
+        size = ("--size", "20x30")
+        plain = array(*size, "--central-fraction", 0.5)
+        self.assertEqual(array(*by_name), plain)
+        self.assertEqual(array("--model", model), plain)
+        self.assertNotEqual(array(*size), plain)
+        self.assertEqual(array(*by_name, "--central-fraction", 0.875), array(*size))
+        self.assertEqual(array(*by_name, "--no-crop"), array(*size, "--no-crop"))
+        self.assertEqual(array(*by_name, "--size", 16),
+                         array("--size", 16, "--central-fraction", 0.5))
+        self.assertEqual(array(*by_name, "--preset", "keras"), array(*size, "--preset", "keras"))
+        self.assertEqual(array(*by_name, "--train", "--seed", 4), array(*size, "--train",
+                                                                       "--seed", 4))
+        self.refuse("model 'other' is not exported", self.images, "--model", "other",
+                    "--model-dir", self.folder / "models")
+        (model / "oriel.json").write_text("{}")
+        self.refuse("oriel.json", self.images, *by_name)
+
+    def test_boxes_of_objects(self):
+        """With an object that has to be covered whole, each part has it in it."""
+        boxes = self.folder / "boxes.csv"
+        boxes.write_text("jpeg_420.jpg,0.5,0.25,0.75,0.5\nother.jpg,0,0,1,1\n")
+        flags = ("--train", "--size", 8, "--repeat", 40, "--manifest", self.folder / "m")
+        self.succeed(self.images / "b/jpeg_420.jpg", *flags, "--boxes", boxes,
+                     "--min-object-covered", 1)
+        height, width = 37, 53
+        drawn = [json.loads(line)["box"] for line in (self.folder / "m").read_text().splitlines()]
+        self.assertEqual(len(drawn), 40)
+        for top, left, rows, columns in drawn:
+            self.assertLessEqual(top, int(0.25 * height) + 1)
+            self.assertLessEqual(left, int(0.5 * width) + 1)
+            self.assertGreaterEqual(top + rows, int(0.5 * height) - 1)
+            self.assertGreaterEqual(left + columns, int(0.75 * width) - 1)
+        self.assertGreater(len(set(map(tuple, drawn))), 20)
+        boxes.write_text("jpeg_420.jpg,0.5,0.25,0.75\n")
+        self.refuse(f"{boxes}: line 1: want NAME", self.images, *flags, "--boxes", boxes)
+        self.refuse("it wants --train", self.images, "--boxes", boxes)
+
+    def test_results_without_memory_for_them(self):
+        """An error and no crash, in the threads of the work as well."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        done = subprocess.run([ORIEL, "preprocess", self.images / "b", "--size", "8192",
+                               "--threads", "2", "--quiet"], capture_output=True, text=True,
+                              preexec_fn=limit, timeout=120)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("out of memory", done.stderr)
+        self.refuse("each 1 to 8192", self.images, "--size", "8193")
+        self.refuse("each 1 to 8192", self.images, "--size", "100000", "--output",
+                    self.out / "x.npy")
+
     def test_flags_that_make_no_sense(self):
+        for seed in ("-1", "18446744073709551616", "1.5", "x"):
+            self.refuse("--seed", self.images, "--train", f"--seed={seed}", code=2)
         self.refuse("would give the same 3 times", self.images, "--repeat", 3)
         self.refuse("--format npy, tfrecord or png", self.images, "--output", self.out)
         self.refuse("--size 0x4", self.images, "--size", "0x4")

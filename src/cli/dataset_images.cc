@@ -69,6 +69,10 @@ absl::StatusOr<std::vector<std::string>> ReadClasses(const std::string& path) {
     if (line.number >= static_cast<int64_t>(classes.size())) {
       classes.resize(line.number + 1);
     }
+    if (!classes[line.number].empty()) {
+      return InvalidArgument("{}: line {}: number {} is of class '{}' already", path,
+                             i + 1, line.number, classes[line.number]);
+    }
     classes[line.number] = std::move(line.name);
   }
   return classes;

@@ -1,11 +1,15 @@
 // `oriel preprocess`: images in, network inputs out, as TensorFlow's slim prepares them
 // for training or evaluation.
 
+#include "preprocessing/preprocess.h"
+
 #include <malloc.h>
 
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <new>
+#include <optional>
 
 #include "base/cpus.h"
 #include "base/files.h"
@@ -41,7 +45,7 @@ struct Flags {
   std::string model_dir = "models";
   std::string preset;
   std::string size;
-  double central_fraction = 0.875;
+  std::optional<double> central_fraction;
   bool no_crop = false;
   bool exif = false;
 
@@ -65,18 +69,22 @@ absl::Status ParseSize(const std::string& text, int& height, int& width) {
         std::from_chars(part.data(), part.data() + part.size(), side);
     return error == std::errc() && next == part.data() + part.size() && side >= 1;
   };
+  // Before an image is read, and memory taken for results.
+  const auto fits = [&] {
+    return std::max(height, width) <= preprocessing::kLargestSide;
+  };
   const size_t cross = text.find('x');
   const std::string_view rows = std::string_view(text).substr(0, cross);
   const std::string_view columns =
       cross == std::string::npos ? rows : std::string_view(text).substr(cross + 1);
-  if (parse(rows, height) && parse(columns, width)) return absl::OkStatus();
-  return InvalidArgument("--size {}: want pixels, or HEIGHTxWIDTH", Printable(text));
+  if (parse(rows, height) && parse(columns, width) && fits()) return absl::OkStatus();
+  return InvalidArgument("--size {}: want pixels, or HEIGHTxWIDTH, each 1 to {}",
+                         Printable(text), preprocessing::kLargestSide);
 }
 
 // Preset and size: the flags', the model's, or those of Inception-ResNet-v2.
 absl::StatusOr<preprocessing::EvalOptions> ChooseEval(const Flags& flags) {
   preprocessing::EvalOptions eval;
-  eval.central_fraction = flags.central_fraction;
   if (!flags.model.empty()) {
     ASSIGN_OR_RETURN(const auto directory,
                      model::FindModel(flags.model, flags.model_dir));
@@ -100,6 +108,7 @@ absl::StatusOr<preprocessing::EvalOptions> ChooseEval(const Flags& flags) {
     }
     eval.height = eval.width = 299;
   }
+  if (flags.central_fraction) eval.central_fraction = *flags.central_fraction;
   if (flags.no_crop) eval.central_fraction = 1;
   return eval;
 }
@@ -110,6 +119,9 @@ absl::StatusOr<PreprocessOptions> ChooseWork(const Flags& flags) {
   options.seed = flags.seed;
   options.honor_exif = flags.exif;
   if (!flags.train) {
+    if (!flags.boxes.empty()) {
+      return InvalidArgument("--boxes are for random parts: it wants --train");
+    }
     if (flags.repeat > 1) {
       return InvalidArgument("--repeat without --train would give the same {} times",
                              flags.repeat);
@@ -192,7 +204,7 @@ struct Job {
   }
 };
 
-Made MakeItem(const Job& job, size_t position) {
+Made MakeOrThrow(const Job& job, size_t position) {
   size_t number = 0;
   const OutputItem item = job.Item(position, number);
   thread_local std::vector<float> pixels;
@@ -203,6 +215,14 @@ Made MakeItem(const Job& job, size_t position) {
   auto bytes = job.output->Encode(item, pixels);
   if (!bytes.ok()) return {bytes.status(), {}, {}};
   return {absl::OkStatus(), *std::move(bytes), *drawn};
+}
+
+Made MakeItem(const Job& job, size_t position) {
+  try {
+    return MakeOrThrow(job, position);
+  } catch (const std::bad_alloc&) {
+    return {ResourceExhausted("out of memory"), {}, {}};
+  }
 }
 
 // The message without the name of the image before it.
@@ -326,8 +346,8 @@ void AddEvalOptions(CLI::App& command, Flags& flags) {
   command.add_option("--size", flags.size, "Of the result: pixels, or HEIGHTxWIDTH; 299");
   command
       .add_option("--central-fraction", flags.central_fraction,
-                  "Part of both sides that the preset inception keeps in evaluation")
-      ->capture_default_str()
+                  "Part of both sides that the preset inception keeps in evaluation; "
+                  "the model's, or 0.875")
       ->check(FiniteRange(0, 1));
   command.add_flag("--no-crop", flags.no_crop,
                    "The whole image: neither a random nor the central part (inception)");
@@ -338,7 +358,8 @@ void AddEvalOptions(CLI::App& command, Flags& flags) {
 void AddTrainOptions(CLI::App& command, Flags& flags) {
   command.add_flag("--train", flags.train, "Augment as slim's preprocess_for_train");
   command.add_option("--seed", flags.seed, "Of all that is random")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(WholeNumber());
   command.add_flag("--fast-mode,!--no-fast-mode", flags.fast_mode,
                    "slim's default: bilinear resizes, brightness and saturation only; "
                    "--no-fast-mode: four methods of resizing, hue and contrast too");

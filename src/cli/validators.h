@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <string>
 
 namespace oriel::cli {
@@ -18,6 +20,18 @@ inline CLI::Validator FiniteRange(double low, double high) {
             return fmt::format("Value {} not in range [{} - {}]", text, low, high);
           },
           fmt::format("FLOAT in [{} - {}]", low, high), "FiniteRange"};
+}
+
+// For options of uint64_t, whose text CLI11 takes modulo 2^64.
+inline CLI::Validator WholeNumber() {
+  return {[](std::string& text) {
+            uint64_t value = 0;
+            const char* const end = text.data() + text.size();
+            const auto [next, error] = std::from_chars(text.data(), end, value);
+            if (error == std::errc() && next == end) return std::string();
+            return fmt::format("Value {} is no whole number from 0 to 2^64 - 1", text);
+          },
+          "", "WholeNumber"};
 }
 
 }  // namespace oriel::cli

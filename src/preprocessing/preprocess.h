@@ -38,9 +38,13 @@ std::string_view PresetName(Preset preset);
 // EfficientNet-Lite's inputs by 0.006 in the mean.
 image::DecodeOptions DecodeOptionsFor(Preset preset);
 
+// Of a result, for training too.
+inline constexpr int kLargestSide = 8192;
+
 struct EvalOptions {
   Preset preset = Preset::kInception;
-  int height = 0;  // of the result; kTimm and kEfficientNetLite want a square
+  int height =
+      0;  // of the result, 1 to kLargestSide; kTimm and kEfficientNetLite want a square
   int width = 0;
   double central_fraction = 0.875;  // kInception: in (0, 1]; 1 takes all
 };

@@ -5,10 +5,9 @@
 
 #include "base/status.h"
 #include "image/image.h"
+#include "preprocessing/preprocess.h"
 
 namespace oriel::preprocessing {
-
-inline constexpr int kLargestSide = 8192;  // of a result
 
 // kInvalidArgument unless image is RGB and dst holds height x width x 3 floats.
 inline absl::Status CheckSizes(image::ImageView image, int height, int width,

@@ -47,7 +47,7 @@ absl::Status DistortColor(std::span<float> pixels, const ColorAmounts& amounts,
 // ---- preprocess_for_train
 
 struct TrainOptions {
-  int height = 0;  // of the result, 1 to 8192
+  int height = 0;  // of the result, 1 to kLargestSide
   int width = 0;
 
   // Bilinear resizes only, and no change of hue and contrast.

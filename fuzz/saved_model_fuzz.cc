@@ -9,6 +9,7 @@
 #include "graph/inline_functions.h"
 #include "graph/proto_file.h"
 #include "graph/saved_model.h"
+#include "graph/unread_writes.h"
 #include "graph/validate.h"
 
 namespace {
@@ -21,7 +22,11 @@ void Freeze(const tensorflow::MetaGraphDef& meta_graph,
       GraphVariables::Create(graph, std::make_shared<oriel::Zeros>(graph), restoring);
   if (!variables.ok()) return;
   const std::string& last = graph.node(graph.node_size() - 1).name();
-  const auto frozen = FreezeGraph(graph, **variables, {.output_node_names = {last}});
+  auto frozen = FreezeGraph(graph, **variables, {.output_node_names = {last}});
+  if (frozen.ok() && !ValidateGraph(*frozen).ok()) std::abort();
+  tensorflow::GraphDef forgetful = graph;
+  if (!ForgetUnreadWrites(forgetful).ok()) return;
+  frozen = FreezeGraph(forgetful, **variables, {.output_node_names = {last}});
   if (frozen.ok() && !ValidateGraph(*frozen).ok()) std::abort();
 }
 

@@ -2,6 +2,7 @@
 graphs with the same flags: with --compatible they make the same graph, without it one
 that computes the same."""
 
+import random
 import subprocess
 
 import numpy as np
@@ -11,8 +12,9 @@ from tensorflow.python.tools import optimize_for_inference as original
 import harness
 import optimize_graphs as graphs
 import original_tool
+import random_graphs
 from google.protobuf import text_format
-from harness import FLAGS, run_graph
+from harness import FLAGS, run_graph, tf
 
 
 # In the order in which they run.
@@ -132,6 +134,31 @@ class Optimize(harness.TestCase):
         for case in graphs.all_cases():
             with self.subTest(case.name):
                 self.check(case)
+
+    def test_random_graphs(self):
+        """All passes, and all but a few; --compatible makes the original's graph."""
+        for seed in range(25):
+            with tf.Graph().as_default() as graph:
+                made = random_graphs.RandomGraph(seed)
+            case = graphs.Case(f"random_{seed}", None, tuple(made.outputs),
+                               feeds={"x": made.image}, tolerance=2e-5)
+            graph_def = graph.as_graph_def()
+            skipped = random.Random(seed).sample(PASSES, 3)
+            wanted = run_graph(graph_def, case.outputs, case.feeds)
+            write(graph_def, self.directory / "in.pb", text=False)
+            flags = {"input": self.directory / "in.pb", "output": self.directory / "own.pb",
+                     **case.tool_flags()}
+            for more in ([], [f"--skip={','.join(skipped)}"]):
+                own = run_oriel(flags, *more)
+                self.assertEqual(own.code, 0, f"{case.name}: {own.text}")
+                self.assert_same_outputs(read(self.directory / "own.pb", False), case, wanted,
+                                         f"{case.name} {more}")
+            want = original_tool.run(original, {**flags, "output": self.directory / "want.pb"})
+            got = run_oriel(flags, "--compatible")
+            self.assertEqual(got.code, want.code, f"{case.name}: {got.text}\n{want.text}")
+            if want.code == 0:
+                self.assert_same_graph(read(self.directory / "own.pb", False),
+                                       read(self.directory / "want.pb", False), case.name)
 
     def test_passes_by_name(self):
         listed = run_oriel({}, "--list")

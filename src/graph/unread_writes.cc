@@ -76,7 +76,8 @@ absl::StatusOr<int> ForgetUnreadWrites(GraphDef& graph) {
       if (!WritesResource(index.node(i))) continue;
       ++writes;
       const int handle = Handle(index, i);
-      if (handle == GraphIndex::kNone || index.node(handle).op() != "VarHandleOp") continue;
+      if (handle == GraphIndex::kNone || index.node(handle).op() != "VarHandleOp")
+        continue;
       if (!IsTakenAfter(index, i, handle)) forgotten.insert(index.node(i).name());
     }
   }

@@ -42,8 +42,8 @@ absl::Status GatheredImages::AddTensor(JsonValue& tensor, bool batched) {
   if (batched && !rest.empty()) rest.erase(rest.begin());
   if (rest != image) {
     return InvalidArgument("floats of shape [{}]: want {}{}",
-                           fmt::join(tensor.shape, ", "),
-                           batched ? "a list of " : "", ShapeText());
+                           fmt::join(tensor.shape, ", "), batched ? "a list of " : "",
+                           ShapeText());
   }
   if (request_.pixels.empty()) {
     request_.pixels = std::move(tensor.numbers);

@@ -90,7 +90,8 @@ class Handler {
 
   bool Open(JsonValue::Kind kind, error_code& ec) {
     if (stack_.size() >= limits_.max_depth) {
-      return Fail(ec, InvalidArgument("JSON is nested deeper than {}", limits_.max_depth));
+      return Fail(ec,
+                  InvalidArgument("JSON is nested deeper than {}", limits_.max_depth));
     }
     stack_.emplace_back().kind = kind;
     return true;
@@ -111,8 +112,8 @@ class Handler {
       return Add(std::move(value), ec);
     }
     if (++numbers_ > limits_.max_numbers) {
-      return Fail(ec, InvalidArgument("JSON has more than {} numbers",
-                                      limits_.max_numbers));
+      return Fail(ec,
+                  InvalidArgument("JSON has more than {} numbers", limits_.max_numbers));
     }
     stack_.back().numbers.push_back(static_cast<float>(number));
     return true;

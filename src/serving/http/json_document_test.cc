@@ -71,7 +71,8 @@ TEST(ParseJsonTest, Errors) {
   for (const char* text :
        {"", "{", "[1,]", "{\"a\":1,}", "nul", "[1] x", "'a'", "{\"a\" 1}", "[01]",
         "\"\x01\"", "\"\xff\"", "[1 2]", "NaN", "// c\n1"}) {
-    EXPECT_EQ(ParseJson(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(ParseJson(text).status().code(), absl::StatusCode::kInvalidArgument)
+        << text;
   }
   EXPECT_THAT(ParseJson("{\"a\":1,\"a\":2}").status().ToString(),
               HasSubstr("'a' comes twice"));
@@ -80,7 +81,8 @@ TEST(ParseJsonTest, Errors) {
 TEST(ParseJsonTest, Limits) {
   const JsonLimits limits = {.max_depth = 3, .max_numbers = 4, .max_values = 5};
   EXPECT_OK(ParseJson("[[[1]]]", limits).status());
-  EXPECT_THAT(ParseJson("[[[[1]]]]", limits).status().ToString(), HasSubstr("deeper than 3"));
+  EXPECT_THAT(ParseJson("[[[[1]]]]", limits).status().ToString(),
+              HasSubstr("deeper than 3"));
   EXPECT_OK(ParseJson("[1,2,3,4]", limits).status());
   EXPECT_THAT(ParseJson("[1,2,3,4,5]", limits).status().ToString(),
               HasSubstr("more than 4 numbers"));
@@ -108,16 +110,23 @@ TEST(ParseJsonTest, AgreesWithBoost) {
 }
 
 TEST(DecodeBase64Test, Vectors) {  // RFC 4648, section 10
-  const std::pair<const char*, const char*> vectors[] = {
-      {"", ""},         {"Zg==", "f"},        {"Zm8=", "fo"},        {"Zm9v", "foo"},
-      {"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"}, {"Zm9vYmFy", "foobar"},
-      {"Zg", "f"},      {"Zm9vYmE", "fooba"}, {"-_-_", "\xfb\xff\xbf"},
-      {"+/+/", "\xfb\xff\xbf"}};
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"Zg==", "f"},
+                                                         {"Zm8=", "fo"},
+                                                         {"Zm9v", "foo"},
+                                                         {"Zm9vYg==", "foob"},
+                                                         {"Zm9vYmE=", "fooba"},
+                                                         {"Zm9vYmFy", "foobar"},
+                                                         {"Zg", "f"},
+                                                         {"Zm9vYmE", "fooba"},
+                                                         {"-_-_", "\xfb\xff\xbf"},
+                                                         {"+/+/", "\xfb\xff\xbf"}};
   for (const auto& [text, bytes] : vectors) {
     ASSERT_OK_AND_ASSIGN(const std::string decoded, DecodeBase64(text));
     EXPECT_EQ(decoded, bytes) << text;
   }
-  for (const char* text : {"Z", "Zg=", "Z===", "====", "Zm9v=", "Zm 9v", "Zm9v\n", "Zm*v"}) {
+  for (const char* text :
+       {"Z", "Zg=", "Z===", "====", "Zm9v=", "Zm 9v", "Zm9v\n", "Zm*v"}) {
     EXPECT_FALSE(DecodeBase64(text).ok()) << text;
   }
 }

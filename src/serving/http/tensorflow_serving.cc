@@ -205,8 +205,8 @@ class Call {
     for (size_t i = 0; i < answers.size(); ++i) {
       const absl::Status& status = answers[i].status;
       if (status.ok()) continue;
-      return Fail(absl::Status(status.code(),
-                               fmt::format("image {}: {}", i, Message(status))));
+      return Fail(
+          absl::Status(status.code(), fmt::format("image {}: {}", i, Message(status))));
     }
     JsonWriter json;
     Write(answers, json);
@@ -479,9 +479,8 @@ void PostClassifyExamples(App& app, Request request, Responder responder) {
 }
 
 void PostRegress(App& app, Request request, Responder responder) {
-  std::move(responder).Send(
-      Failure(InvalidArgument("the model has no regression: it classifies"),
-              request.head, app));
+  std::move(responder).Send(Failure(
+      InvalidArgument("the model has no regression: it classifies"), request.head, app));
 }
 
 }  // namespace oriel::serving::http

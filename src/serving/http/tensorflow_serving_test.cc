@@ -56,9 +56,10 @@ class TensorFlowServingTest : public ServerTest {
 
 TEST_F(TensorFlowServingTest, PredictsByRow) {
   StartServer();
-  for (const char* form : {R"({{"instances":[{},{}]}})",
-                           R"({{"instances":[{{"image_bytes":{}}},{{"image_bytes":{}}}]}})",
-                           R"({{"signature_name":"serving_default","instances":[{},{}]}})"}) {
+  for (const char* form :
+       {R"({{"instances":[{},{}]}})",
+        R"({{"instances":[{{"image_bytes":{}}},{{"image_bytes":{}}}]}})",
+        R"({{"signature_name":"serving_default","instances":[{},{}]}})"}) {
     const auto answer = Predict(fmt::format(fmt::runtime(form), Image(3), Image(7)));
     const auto& predictions = answer.at("predictions").as_array();
     ASSERT_EQ(predictions.size(), 2) << form;
@@ -70,8 +71,8 @@ TEST_F(TensorFlowServingTest, PredictsByRow) {
 
 TEST_F(TensorFlowServingTest, PredictsByColumn) {
   StartServer();
-  for (const char* form : {R"({{"inputs":[{},{}]}})",
-                           R"({{"inputs":{{"image_bytes":[{},{}]}}}})"}) {
+  for (const char* form :
+       {R"({{"inputs":[{},{}]}})", R"({{"inputs":{{"image_bytes":[{},{}]}}}})"}) {
     const auto answer = Predict(fmt::format(fmt::runtime(form), Image(1), Image(2)));
     const auto& outputs = answer.at("outputs").as_array();
     ASSERT_EQ(outputs.size(), 2) << form;
@@ -87,8 +88,9 @@ TEST_F(TensorFlowServingTest, PredictsByColumn) {
 
 TEST_F(TensorFlowServingTest, TakesWhatTheNetworkTakes) {
   StartServer();
-  for (const char* form : {R"({{"instances":[{},{}]}})", R"({{"inputs":[{},{}]}})",
-                           R"({{"instances":[{{"image_bytes":{}}},{{"image_bytes":{}}}]}})"}) {
+  for (const char* form :
+       {R"({{"instances":[{},{}]}})", R"({{"inputs":[{},{}]}})",
+        R"({{"instances":[{{"image_bytes":{}}},{{"image_bytes":{}}}]}})"}) {
     const auto answer = Predict(fmt::format(fmt::runtime(form), Pixels(5), Pixels(6)));
     const auto& predictions =
         (answer.as_object().contains("outputs") ? answer.at("outputs")
@@ -102,9 +104,8 @@ TEST_F(TensorFlowServingTest, TakesWhatTheNetworkTakes) {
 
 TEST_F(TensorFlowServingTest, TopK) {
   StartServer();
-  auto answer =
-      Predict(fmt::format(R"({{{},"instances":[{}]}})", kTopK, Image(8)),
-              "/v1/models/fake/versions/7:predict?top_k=2");
+  auto answer = Predict(fmt::format(R"({{{},"instances":[{}]}})", kTopK, Image(8)),
+                        "/v1/models/fake/versions/7:predict?top_k=2");
   const auto& row = answer.at("predictions").as_array().at(0);
   EXPECT_EQ(boost::json::serialize(row.at("indices")), "[8,0]");
   EXPECT_EQ(row.at("classes").as_array().at(0).as_string(), "label 8 <b>&\"");
@@ -117,8 +118,9 @@ TEST_F(TensorFlowServingTest, TopK) {
 TEST_F(TensorFlowServingTest, Classifies) {
   StartServer();
   const char* path = "/v1/models/fake:classify?top_k=1";
-  for (const char* form : {R"({{"examples":[{{"image_bytes":{}}}]}})",
-                           R"({{"examples":[{{"image/encoded":[{}]}}],"context":{{}}}})"}) {
+  for (const char* form :
+       {R"({{"examples":[{{"image_bytes":{}}}]}})",
+        R"({{"examples":[{{"image/encoded":[{}]}}],"context":{{}}}})"}) {
     const auto answer = Predict(fmt::format(fmt::runtime(form), Image(6)), path);
     EXPECT_EQ(boost::json::serialize(answer),
               R"({"results":[[["label 6 <b>&\"",7.5E-1]]]})");

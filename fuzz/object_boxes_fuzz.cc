@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/bytes.h"
 #include "preprocessing/distorted_box.h"
 #include "preprocessing/object_boxes.h"
 

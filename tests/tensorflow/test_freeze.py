@@ -463,6 +463,26 @@ class Freeze(harness.TestCase):
                     for result, value in zip(results, values):
                         np.testing.assert_allclose(result, value, rtol=1e-5, atol=1e-6)
 
+    def test_counters_that_are_read(self):
+        """What a call writes and then reads is no constant."""
+        folder = self.directory / "counter"
+        with context.eager_mode():
+            module = tf2.Module()
+            module.calls = tf2.Variable(1.0)
+
+            @tf2.function(autograph=False, input_signature=[tf2.TensorSpec([2], tf2.float32)])
+            def call(x):
+                return x * module.calls.assign_add(1.0).read_value()
+
+            tf2.saved_model.save(module, str(folder), signatures=call)
+        theirs, got = self.both(f"--input_saved_model_dir={folder}",
+                                "--output_node_names=StatefulPartitionedCall")
+        self.assertEqual(got.code, 1, got.message)
+        self.assertIn("(AssignAddVariableOp) writes the variable", got.message)
+        if theirs.graph is not None:
+            with self.assertRaises((ValueError, tf.errors.OpError)):
+                run_graph(theirs.graph, ["StatefulPartitionedCall"], {"serving_default_x": [1, 2]})
+
     def test_several_results(self):
         """As TensorFlow names them: by the number behind the call."""
         folder = self.directory / "several"

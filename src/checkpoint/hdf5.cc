@@ -34,6 +34,17 @@ std::string_view ShortName(std::string_view weight, std::string_view layer) {
   return weight;
 }
 
+Tensor ToLittleEndian(const Tensor& tensor) {
+  Tensor swapped(tensor.dtype(), tensor.shape());
+  const size_t size = ElementSize(tensor.dtype());
+  const Bytes from = tensor.bytes();
+  const auto to = swapped.mutable_bytes();
+  for (size_t at = 0; at < from.size(); at += size) {
+    std::reverse_copy(from.begin() + at, from.begin() + at + size, to.begin() + at);
+  }
+  return swapped;
+}
+
 class Hdf5Variables final : public VariableSource {
  public:
   const std::vector<VariableInfo>& variables() const override { return infos_; }
@@ -49,10 +60,14 @@ class Hdf5Variables final : public VariableSource {
     const DType dtype = it->second.dtype;
     const Hdf5Dataset& dataset = *it->second.dataset;
     const std::string what = fmt::format("{}: '{}'", file_.name, name);
+    Tensor tensor;
     if (dataset.layout == Hdf5Dataset::Layout::kBytes) {
-      return TensorOver(dtype, dataset.shape, dataset.bytes, file_.owner, what);
+      ASSIGN_OR_RETURN(
+          tensor, TensorOver(dtype, dataset.shape, dataset.bytes, file_.owner, what));
+    } else {
+      ASSIGN_OR_RETURN(tensor, ReadHdf5Chunks(dataset, dtype, what));
     }
-    return ReadHdf5Chunks(dataset, dtype, what);
+    return dataset.type.big_endian ? ToLittleEndian(tensor) : tensor;
   }
 
   const std::vector<std::vector<std::string>>& layers() const { return layers_; }

@@ -33,7 +33,8 @@ struct Hdf5Type {
   enum class Kind { kNumber, kText, kVariableText, kOpaque, kOther };
   Kind kind = Kind::kOther;
   uint32_t size = 0;           // bytes of an element
-  std::optional<DType> dtype;  // of little-endian numbers that tensors have
+  std::optional<DType> dtype;  // of numbers that tensors have
+  bool big_endian = false;     // a number's bytes
   std::string title;           // for messages
 };
 

@@ -51,30 +51,29 @@ constexpr std::array kFloats = {
 absl::Status ParseFixedPoint(ByteReader& reader, uint32_t flags, Hdf5Type& type) {
   ASSIGN_OR_RETURN(const uint16_t offset, reader.Read<uint16_t>());
   ASSIGN_OR_RETURN(const uint16_t precision, reader.Read<uint16_t>());
-  const bool big_endian = flags & 1, is_signed = flags & 8;
+  const bool is_signed = flags & 8;
   type.kind = Hdf5Type::Kind::kNumber;
-  type.title =
-      fmt::format("{}{}-byte integers", big_endian ? "big-endian " : "", type.size);
+  type.big_endian = flags & 1;
+  type.title = fmt::format("{}-byte integers", type.size);
   const auto dtype = IntegerType(type.size, is_signed);
   const bool whole = offset == 0 && precision == 8 * type.size;
-  if (dtype && whole && (!big_endian || type.size == 1)) type.dtype = dtype;
+  if (dtype && whole) type.dtype = dtype;
   return absl::OkStatus();
 }
 
 absl::Status ParseFloatingPoint(ByteReader& reader, uint32_t flags, Hdf5Type& type) {
   ASSIGN_OR_RETURN(const Bytes p, reader.Take(12));
   type.kind = Hdf5Type::Kind::kNumber;
-  const bool big_endian = (flags & 0x41) != 0;
-  type.title =
-      fmt::format("{}{}-byte floats", big_endian ? "big-endian " : "", type.size);
+  type.big_endian = flags & 1;
+  const bool of_vax = flags & 0x40;
+  type.title = fmt::format("{}-byte floats", type.size);
   const auto field = [&](size_t at) { return LoadLittleEndian<uint16_t>(&p[at]); };
   for (const FloatRow& row : kFloats) {
     // offset 0, full precision, the sign on top, the mantissa at the bottom with an
     // implied leading bit (normalization 2)
-    if (type.size == row.size && !big_endian && field(0) == 0 &&
-        field(2) == 8 * row.size && p[4] == row.exponent_at &&
-        p[5] == row.exponent_bits && p[6] == 0 && p[7] == row.mantissa_bits &&
-        LoadLittleEndian<uint32_t>(&p[8]) == row.bias &&
+    if (type.size == row.size && !of_vax && field(0) == 0 && field(2) == 8 * row.size &&
+        p[4] == row.exponent_at && p[5] == row.exponent_bits && p[6] == 0 &&
+        p[7] == row.mantissa_bits && LoadLittleEndian<uint32_t>(&p[8]) == row.bias &&
         ((flags >> 8) & 0xff) == 8 * row.size - 1 && ((flags >> 4) & 3) == 2) {
       type.dtype = row.dtype;
     }

@@ -89,6 +89,16 @@ def compact(file, name):
     expect(name, "compact", array)
 
 
+def big_endian(file, name):
+    for dtype in (">f2", ">f4", ">f8", ">i2", ">i4", ">i8", ">u2", ">u4", ">u8"):
+        array = (np.arange(6) * 37 + 1).reshape(2, 3).astype(dtype)
+        file.create_dataset(array.dtype.name, data=array)
+        expect(name, array.dtype.name, array)
+    file.create_dataset("packed", data=np.arange(300, dtype=">i4") * 70000, chunks=(64,),
+                        compression="gzip", shuffle=True)
+    expect(name, "packed", np.arange(300, dtype="i4") * 70000)
+
+
 def chunks(file, name):
     for label, options in (("plain", {}), ("gzip", {"compression": "gzip"}),
                            ("shuffle", {"shuffle": True}),
@@ -179,6 +189,7 @@ def main():
     write("keras2_tiny.h5", tiny)
     write("dtypes.h5", dtypes)
     write("chunks.h5", chunks)
+    write("big_endian.h5", big_endian)
     write("latest.h5", latest, libver="latest")
     keras3()
     refused("soft_link.h5", lambda f: f.__setitem__("soft", h5py.SoftLink("/elsewhere")))
@@ -188,7 +199,6 @@ def main():
         "a", shape=(3,), dtype="f4", external=[("other.bin", 0, 12)]))
     refused("virtual.h5", virtual)
     refused("lzf.h5", lambda f: f.create_dataset("a", data=values(9), compression="lzf"))
-    refused("big_endian.h5", lambda f: f.create_dataset("a", data=values(3, dtype=">f4")))
     refused("compound.h5", lambda f: f.create_dataset(
         "a", data=np.zeros(2, [("x", "f4"), ("y", "i4")])))
     refused("dense.h5", lambda f: [f.create_group(f"g{i}") for i in range(20)], libver="latest")

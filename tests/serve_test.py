@@ -365,6 +365,46 @@ class Repository(unittest.TestCase):
         status, text = server.request(model)
         self.assertEqual(json.loads(text)["model_version_status"][0]["state"], "AVAILABLE")
 
+    def test_open_inference_gives_the_same_answers(self):
+        server = self.serve()
+        photo = (DATA / "photos" / "coffee.png").read_bytes()
+        _, answer = self.classify(server)
+        top = answer["images"][0]["predictions"][0]
+
+        def infer(head, data, path="infer"):
+            """Their JSON and what follows it, of a request of JSON and bytes."""
+            head = json.dumps(head).encode() if head else b""
+            reply = urllib.request.urlopen(urllib.request.Request(
+                f"{server.url}/v2/models/{MODEL}/{path}", head + data,
+                {"Inference-Header-Content-Length": str(len(head))}), timeout=60)
+            text = reply.read()
+            size = int(reply.headers.get("Inference-Header-Content-Length", len(text)))
+            return json.loads(text[:size]), text[size:]
+
+        def check(probabilities):
+            self.assertEqual(len(probabilities), 1000)
+            self.assertEqual(max(range(1000), key=probabilities.__getitem__), top["index"])
+            self.assertAlmostEqual(probabilities[top["index"]], top["probability"], places=5)
+
+        _, data = infer(None, photo)  # nothing but the file
+        check(array.array("f", data))
+        encoded = {"name": "image_bytes", "shape": [1], "datatype": "BYTES"}
+        answer, data = infer(
+            {"inputs": [encoded], "outputs": [{"name": "probabilities"}]},
+            len(photo).to_bytes(4, "little") + photo, "versions/1/infer")
+        self.assertEqual(data, b"")
+        check(answer["outputs"][0]["data"])
+        answer, _ = infer(
+            {"inputs": [{**encoded, "data": [base64.b64encode(photo).decode()]}],
+             "outputs": [{"name": "probabilities", "parameters": {"classification": 1}}]}, b"")
+        score, index, label = answer["outputs"][0]["data"][0].split(":")
+        self.assertEqual((int(index), label), (top["index"], top["label"]))
+        self.assertAlmostEqual(float(score), top["probability"], places=5)
+        pixels = self.pixels("coffee.png")
+        answer, _ = infer({"inputs": [{"name": "image_bytes", "shape": [1, 260, 260, 3],
+                                       "datatype": "FP32", "data": [pixels]}]}, b"")
+        check(answer["outputs"][0]["data"])
+
     def test_a_broken_version_replaces_nothing(self):
         server = self.serve()
         self.add_version(2, spoil=True)

@@ -115,6 +115,7 @@ class ModelRepository {
   ModelRepository(ModelRepositoryOptions options, Loader loader, Clock& clock);
   // Stop() without grace.
   ~ModelRepository();
+  const ModelRepositoryOptions& options() const { return options_; }
   ModelRepository(const ModelRepository&) = delete;
   ModelRepository& operator=(const ModelRepository&) = delete;
 

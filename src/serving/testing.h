@@ -121,6 +121,8 @@ class FakeSession : public model::Session {
   explicit FakeSession(std::string name = "fake", std::string version = "7")
       : name_(std::move(name)), version_(std::move(version)) {
     config_.title = "Fake <Net>";  // a title that must be escaped
+    config_.input = "input";
+    config_.predictions = "predictions";
     config_.height = 2;
     config_.width = 2;
     config_.num_classes = kClasses;

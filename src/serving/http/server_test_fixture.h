@@ -33,8 +33,9 @@ class ServerTest : public testing::Test {
     web_ = std::make_unique<Web>(std::move(web));
     std::filesystem::create_directories(folder_.path() / "fake" / "7");
     ASSERT_OK(WriteFileAtomically(folder_.path() / "fake" / "7" / "oriel.json", "{}"));
+    repository_options_.root = folder_.path();
     repository_ = std::make_unique<ModelRepository>(
-        ModelRepositoryOptions{.root = folder_.path()},
+        repository_options_,
         [this](const model::ModelDirectory&) {
           return ServedModel::Create(session_, model_options_, pool_, Clock::Real());
         },
@@ -115,6 +116,7 @@ class ServerTest : public testing::Test {
   ServerOptions options_;
   AppOptions app_options_;
   ServedModelOptions model_options_;
+  ModelRepositoryOptions repository_options_;
   std::shared_ptr<FakeSession> session_ = std::make_shared<FakeSession>();
   TemporaryDirectory folder_;
   std::unique_ptr<ModelRepository> repository_;

@@ -1,15 +1,13 @@
 #include "serving/http/tensorflow_serving.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "serving/http/app.h"
+#include "serving/http/inference_call.h"
 #include "serving/http/inputs.h"
 #include "serving/http/json.h"
 #include "serving/http/json_document.h"
-#include "serving/http/problem.h"
 #include "serving/model_repository.h"
 
 namespace oriel::serving::http {
@@ -22,32 +20,6 @@ constexpr char kImageBytes[] = "image_bytes";
 
 Response JsonResponse(JsonWriter json) {
   return {.content_type = kJson, .body = std::move(json).Take()};
-}
-
-Response Failure(const absl::Status& status, const RequestHead& head, const App& app) {
-  return ErrorResponse(ProblemFrom(status), head, Audience::kProgram, app.web);
-}
-
-absl::StatusOr<ModelSpec> SpecFromPath(const RequestHead& head) {
-  ModelSpec spec{.name = head.path_parameters[0]};
-  if (head.path_parameters.size() < 2) return spec;
-  const std::string& second = head.path_parameters[1];
-  if (head.path.find("/labels/") != std::string::npos) {
-    spec.label = second;
-    return spec;
-  }
-  spec.version = model::ParseVersion(second);
-  if (!spec.version.has_value()) {
-    return InvalidArgument("version '{}' is no number", second);
-  }
-  return spec;
-}
-
-absl::StatusOr<std::shared_ptr<ServedModel>> ModelOf(const App& app,
-                                                     const RequestHead& head) {
-  if (app.draining) return Unavailable("the server is shutting down");
-  ASSIGN_OR_RETURN(const ModelSpec spec, SpecFromPath(head));
-  return app.models.Get(spec);
 }
 
 // The images of one request, in either form.
@@ -123,8 +95,8 @@ class InputReader {
   GatheredImages gathered_;
 };
 
-absl::StatusOr<JsonValue> ParseBody(const Request& request) {
-  ASSIGN_OR_RETURN(JsonValue body, ParseJson(request.body));
+absl::StatusOr<JsonValue> ParseBody(std::string text) {
+  ASSIGN_OR_RETURN(JsonValue body, ParseJson(text));
   if (!body.is(JsonValue::Kind::kObject)) {
     return InvalidArgument("the body is {}: want a JSON object", body.KindName());
   }
@@ -154,81 +126,14 @@ absl::StatusOr<std::string> SignatureOf(const JsonValue& body) {
   return name->string;
 }
 
-// What a request is answered with, when the images are.
-class Call {
+class PredictCall : public InferenceCall {
  public:
-  Call(App& app, Request request, Responder responder)
-      : app_(app), request_(std::move(request)), responder_(std::move(responder)) {}
-  virtual ~Call() = default;
-
-  // Reads the request on the pool: a body may be large.
-  static void Start(std::shared_ptr<Call> call) {
-    App& app = call->app_;
-    if (app.pool.TrySubmit([call] {
-          try {
-            const absl::Status status = call->Begin(call);
-            if (!status.ok()) call->Fail(status);
-          } catch (const std::exception& error) {  // the responder says 500 when it goes
-            spdlog::error("a request could not be read: {}", error.what());
-          }
-        })) {
-      return;
-    }
-    call->Fail(ResourceExhausted("the server is busy: too many requests wait"));
-  }
-
- protected:
-  // What to ask the model, out of the body.
-  virtual absl::StatusOr<ClassifyRequest> Read(const model::Session& session,
-                                               JsonValue body) = 0;
-  virtual void Write(const std::vector<ImageAnswer>& answers, JsonWriter& json) const = 0;
-
-  const App& app() const { return app_; }
-  const RequestHead& head() const { return request_.head; }
-
- private:
-  absl::Status Begin(std::shared_ptr<Call> self) {
-    ASSIGN_OR_RETURN(const auto model, ModelOf(app_, request_.head));
-    ASSIGN_OR_RETURN(JsonValue body, ParseBody(request_));
-    request_.body = std::string();
-    ASSIGN_OR_RETURN(ClassifyRequest classify, Read(model->session(), std::move(body)));
-    classify.deadline = request_.deadline;
-    classify.cancellation = request_.cancellation;
-    return model->Classify(std::move(classify), [self](std::vector<ImageAnswer> answers) {
-      // A thousand numbers for each image: too much work for a plan worker.
-      self->app_.pool.SubmitUrgent(
-          [self, answers = std::move(answers)] { self->Answer(answers); });
-    });
-  }
-
-  void Answer(const std::vector<ImageAnswer>& answers) {
-    for (size_t i = 0; i < answers.size(); ++i) {
-      const absl::Status& status = answers[i].status;
-      if (status.ok()) continue;
-      return Fail(
-          absl::Status(status.code(), fmt::format("image {}: {}", i, Message(status))));
-    }
-    JsonWriter json;
-    Write(answers, json);
-    std::move(responder_).Send(JsonResponse(std::move(json)));
-  }
-
-  void Fail(const absl::Status& status) {
-    std::move(responder_).Send(Failure(status, request_.head, app_));
-  }
-
-  App& app_;
-  Request request_;
-  Responder responder_;
-};
-
-class PredictCall : public Call {
- public:
-  using Call::Call;
+  using InferenceCall::InferenceCall;
 
  protected:
   absl::StatusOr<ClassifyRequest> Read(const model::Session& session,
-                                       JsonValue body) override {
+                                       std::string text) override {
+    ASSIGN_OR_RETURN(JsonValue body, ParseBody(std::move(text)));
     static constexpr std::string_view kKeys[] = {"signature_name", "instances", "inputs"};
     RETURN_IF_ERROR(CheckKeys(body, kKeys));
     ASSIGN_OR_RETURN(signature_, SignatureOf(body));
@@ -250,7 +155,8 @@ class PredictCall : public Call {
     return classify;
   }
 
-  void Write(const std::vector<ImageAnswer>& answers, JsonWriter& json) const override {
+  Response Write(const std::vector<ImageAnswer>& answers) const override {
+    JsonWriter json;
     json.BeginObject();
     json.Key(by_row_ ? "predictions" : "outputs");
     if (signature_ == kDefaultSignature || by_row_) {
@@ -275,6 +181,7 @@ class PredictCall : public Call {
       json.EndObject();
     }
     json.EndObject();
+    return JsonResponse(std::move(json));
   }
 
  private:
@@ -314,13 +221,14 @@ class PredictCall : public Call {
   bool by_row_ = true;
 };
 
-class ClassifyCall : public Call {
+class ClassifyCall : public InferenceCall {
  public:
-  using Call::Call;
+  using InferenceCall::InferenceCall;
 
  protected:
   absl::StatusOr<ClassifyRequest> Read(const model::Session& session,
-                                       JsonValue body) override {
+                                       std::string text) override {
+    ASSIGN_OR_RETURN(JsonValue body, ParseBody(std::move(text)));
     static constexpr std::string_view kKeys[] = {"signature_name", "context", "examples"};
     RETURN_IF_ERROR(CheckKeys(body, kKeys));
     RETURN_IF_ERROR(SignatureOf(body).status());
@@ -354,7 +262,8 @@ class ClassifyCall : public Call {
     return classify;
   }
 
-  void Write(const std::vector<ImageAnswer>& answers, JsonWriter& json) const override {
+  Response Write(const std::vector<ImageAnswer>& answers) const override {
+    JsonWriter json;
     json.BeginObject().Key("results").BeginArray();
     for (const ImageAnswer& answer : answers) {
       json.BeginArray();
@@ -364,6 +273,7 @@ class ClassifyCall : public Call {
       json.EndArray();
     }
     json.EndArray().EndObject();
+    return JsonResponse(std::move(json));
   }
 };
 
@@ -405,11 +315,6 @@ void WriteSignatures(const model::Session& session, JsonWriter& json) {
 
 }  // namespace
 
-absl::Status AdmitPredict(App& app, const RequestHead& head) {
-  ASSIGN_OR_RETURN(const auto model, ModelOf(app, head));
-  return model->CheckCapacity(1);
-}
-
 void GetModelStatus(App& app, Request request, Responder responder) {
   const auto fail = [&](const absl::Status& status) {
     std::move(responder).Send(Failure(status, request.head, app));
@@ -448,7 +353,7 @@ void GetModelStatus(App& app, Request request, Responder responder) {
 }
 
 void GetModelMetadata(App& app, Request request, Responder responder) {
-  const auto model = ModelOf(app, request.head);
+  const auto model = ModelFromPath(app, request.head);
   if (!model.ok()) {
     return std::move(responder).Send(Failure(model.status(), request.head, app));
   }
@@ -469,12 +374,12 @@ void GetModelMetadata(App& app, Request request, Responder responder) {
 }
 
 void PostPredict(App& app, Request request, Responder responder) {
-  Call::Start(
+  InferenceCall::Start(
       std::make_shared<PredictCall>(app, std::move(request), std::move(responder)));
 }
 
 void PostClassifyExamples(App& app, Request request, Responder responder) {
-  Call::Start(
+  InferenceCall::Start(
       std::make_shared<ClassifyCall>(app, std::move(request), std::move(responder)));
 }
 

@@ -22,7 +22,4 @@ void PostPredict(App& app, Request request, Responder responder);
 void PostClassifyExamples(App& app, Request request, Responder responder);
 void PostRegress(App& app, Request request, Responder responder);
 
-// A Route::admit: the model is ready and has room for an image.
-absl::Status AdmitPredict(App& app, const RequestHead& head);
-
 }  // namespace oriel::serving::http

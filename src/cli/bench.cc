@@ -18,6 +18,7 @@
 #include "cli/validators.h"
 #include "engine/benchmark/measure.h"
 #include "engine/benchmark/peak.h"
+#include "graph/ends.h"
 
 namespace oriel::cli {
 namespace {
@@ -215,8 +216,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   options.precision = flags.precision;
   options.outputs = flags.outputs.empty() ? runnable.outputs : flags.outputs;
   if (options.outputs.empty()) {
-    return InvalidArgument("{}: has no outputs, name one with --output",
-                           flags.source.model);
+    return Annotate(graph::NoOutputs(runnable.graph->graph()), flags.source.model);
   }
   bool header = !flags.json;
   for (const int streams : flags.streams) {

@@ -80,11 +80,13 @@ absl::StatusOr<engine::GraphValues> CompareValues(const Flags& flags,
       }
     }
   }
+  if (options.outputs.empty() && ends.outputs.empty()) {
+    return Annotate(graph::NoOutputs(a), flags.a);
+  }
   if (options.outputs.empty()) {
     return InvalidArgument(
         "the graphs have no outputs of the same name ({} has {}, {} has {}): name one "
-        "that "
-        "both have with --output",
+        "that both have with --output",
         flags.a, fmt::join(ends.outputs, ", "), flags.b,
         fmt::join(graph::FindEnds(b).outputs, ", "));
   }

@@ -14,6 +14,7 @@
 #include "cli/runnable.h"
 #include "engine/dynamic_plan.h"
 #include "engine/plan.h"
+#include "graph/ends.h"
 #include "tensor/npy.h"
 
 namespace oriel::cli {
@@ -168,8 +169,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   }
   if (options.outputs.empty()) {
     if (runnable.outputs.empty()) {
-      return InvalidArgument("{}: has no outputs, name some with --output NAME=FILE",
-                             flags.source.model);
+      return Annotate(graph::NoOutputs(runnable.graph->graph()), flags.source.model);
     }
     options.outputs = runnable.outputs;
   }

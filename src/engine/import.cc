@@ -264,6 +264,8 @@ class Importer {
   }
 
   absl::Status ImportPlaceholder(int index) {
+    // Something reads another output of it than the one that is fed: there is none.
+    if (fed_.contains({index, 0})) return absl::OkStatus();
     ASSIGN_OR_RETURN(const auto shape, graph::DeclaredShape(graph_, node(index)));
     if (!shape || !shape->fully_known()) {
       return InvalidArgument(

@@ -1,11 +1,22 @@
 #include "engine/op_setup.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+
 namespace oriel::engine {
 namespace {
 
-// Of one value. Larger ones are a mistake or an attack: at 299x299x64 this is a
-// batch of 3000.
-constexpr uint64_t kMaxValueBytes = uint64_t{1} << 36;
+// Of one value. Larger ones are a mistake or an attack (at 299x299x64 this is a batch of
+// 3000), and what is larger than the machine's memory cannot be computed on it.
+uint64_t MaxValueBytes() {
+  constexpr uint64_t kMost = uint64_t{1} << 36;
+  static const uint64_t physical = [] {
+    const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? static_cast<uint64_t>(pages) * size : kMost;
+  }();
+  return std::min(kMost, physical);
+}
 
 }  // namespace
 
@@ -89,7 +100,7 @@ absl::Status OpSetup::AddOutput(DType dtype, Shape shape) {
                        shape.rank(), kMaxRank);
   }
   const auto elements =
-      CheckedElements(shape, ElementSize(dtype), "the result", kMaxValueBytes);
+      CheckedElements(shape, ElementSize(dtype), "the result", MaxValueBytes());
   if (!elements.ok()) return Annotate(elements.status(), where());
   outputs_.push_back({.dtype = dtype, .shape = std::move(shape)});
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "graph/graph_index.h"
 #include "graph/graph_util.h"
 
 namespace oriel::graph {
@@ -74,6 +75,11 @@ GraphEnds FindEnds(const GraphDef& graph) {
     ends.outputs.push_back(node.name());
   }
   return ends;
+}
+
+absl::Status NoOutputs(const GraphDef& graph) {
+  RETURN_IF_ERROR(GraphIndex::Create(graph).status());
+  return InvalidArgument("has no outputs, name some with --output");
 }
 
 }  // namespace oriel::graph

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "tensorflow/graph.pb.h"
 
 namespace oriel::graph {
@@ -17,5 +18,9 @@ struct GraphEnds {
 // like, what saves and restores checkpoints) and, in a graph with placeholders, nodes
 // that do not follow from any of them are no outputs. A graph need not be well formed.
 GraphEnds FindEnds(const tensorflow::GraphDef& graph);
+
+// Why a graph has no outputs: what is wrong with it, as GraphIndex::Create tells it (each
+// node is read in a cycle), else that it has none. Never OK.
+absl::Status NoOutputs(const tensorflow::GraphDef& graph);
 
 }  // namespace oriel::graph

@@ -1,11 +1,14 @@
 """Checkpoints that Oriel writes, read by TensorFlow and the safetensors package; and
-Keras's Inception-ResNet-v2 as TF-slim's, by `oriel convert-checkpoint`."""
+Keras's and timm's Inception-ResNet-v2 as TF-slim's, by `oriel convert-checkpoint`."""
 
 import harness  # first: it makes TensorFlow quiet
-from harness import FLAGS, ROOT, oriel, read_graph, run_graph, tf
+from harness import FLAGS, GOLDEN, ROOT, oriel, read_graph, run_graph, tf
 
 tf.enable_eager_execution()
 
+import json
+
+import formula
 import h5py
 import keras
 import numpy as np
@@ -112,6 +115,15 @@ class InceptionResnetV2(harness.TestCase):
             weights=None, input_shape=(self.SIZE, self.SIZE, 3), classifier_activation=None)
         return model
 
+    def freeze(self, checkpoint, tag):
+        """The network with this checkpoint, whatever its names."""
+        graph, frozen = self.directory / "graph.pb", self.directory / f"{tag}.pb"
+        oriel("export-inference-graph", model_name=NETWORK, image_size=self.SIZE,
+              num_classes=1000, create_aux_logits="false", output_file=graph)
+        oriel("freeze-graph", input_graph=graph, input_binary="true", model_name=NETWORK,
+              input_checkpoint=checkpoint, output_graph=frozen, output_node_names=LOGITS)
+        return frozen
+
     def test_keras_to_slim_and_back(self):
         model = self.model()
         deterministic_weights(model)
@@ -131,17 +143,9 @@ class InceptionResnetV2(harness.TestCase):
         (self.directory / "keras3.data-00000-of-00001").unlink()
 
         # The network is the same function in TensorFlow; --model_name freezes the .h5 itself.
-        graph = self.directory / "graph.pb"
-        oriel("export-inference-graph", model_name=NETWORK, image_size=self.SIZE,
-              num_classes=1000, create_aux_logits="false", output_file=graph)
-        frozen = {}
-        for tag, checkpoint in (("slim", self.directory / "keras2"), ("h5", files["keras3"])):
-            frozen[tag] = self.directory / f"{tag}.pb"
-            oriel("freeze-graph", input_graph=graph, input_binary="true",
-                  input_checkpoint=checkpoint, model_name=NETWORK, output_graph=frozen[tag],
-                  output_node_names=LOGITS)
-        self.assertEqual(frozen["slim"].read_bytes(), frozen["h5"].read_bytes())
-        got, = run_graph(read_graph(frozen["slim"]), [LOGITS], {"input": images})
+        frozen = self.freeze(self.directory / "keras2", "slim")
+        self.assertEqual(self.freeze(files["keras3"], "h5").read_bytes(), frozen.read_bytes())
+        got, = run_graph(read_graph(frozen), [LOGITS], {"input": images})
         np.testing.assert_allclose(got, want, atol=2e-4 * np.abs(want).max())
 
         # Back to Keras's names; 1001 classes once and 1000 again on the way.
@@ -158,6 +162,45 @@ class InceptionResnetV2(harness.TestCase):
         with h5py.File(files["keras3"]) as file:
             for name, value in safetensors.numpy.load_file(back).items():
                 np.testing.assert_array_equal(file[name][()], value, name)
+
+    def test_timm_to_slim_to_keras_and_back(self):
+        """timm's own logits with weights of a formula (testdata/nets/README.md)."""
+        want = np.load(GOLDEN / "timm_inception_resnet_v2.npy")
+        listed = [line.split("\t") for line in
+                  (GOLDEN / "timm_inception_resnet_v2.txt").read_text().splitlines()]
+        shapes = {name: tuple(json.loads(shape)) for name, _, shape in listed}
+        images, tolerance = formula.images(self.SIZE), 2e-4 * np.abs(want).max()
+        timm, slim = self.directory / "timm.safetensors", self.directory / "from_timm"
+        safetensors.numpy.save_file(formula.pytorch_weights(shapes), timm)
+
+        # With the file as it is, and by its conversion to slim's names.
+        convert(timm, slim, map=f"{NETWORK}:slim")
+        frozen = self.freeze(slim, "slim")
+        self.assertEqual(self.freeze(timm, "timm").read_bytes(), frozen.read_bytes())
+        got, = run_graph(read_graph(frozen), [LOGITS], {"input": images})
+        np.testing.assert_allclose(got, want, atol=tolerance)
+
+        # Keras computes the same.
+        convert(timm, self.directory / "keras.safetensors", map=f"{NETWORK}:keras")
+        tensors = safetensors.numpy.load_file(self.directory / "keras.safetensors")
+        model = self.model()
+        for weight in model.weights:
+            layer, name = weight.path.split("/")[-2:]
+            weight.assign(tensors.pop(f"{layer}/{name}"))
+        self.assertFalse(tensors)
+        np.testing.assert_allclose(model(images, training=False), want, atol=tolerance)
+
+        # What is written for timm has each tensor of its state_dict, and is the same network.
+        back = self.directory / "back.safetensors"
+        convert(slim, back, map=f"{NETWORK}:timm")
+        with safetensors.safe_open(back, "np") as file:
+            self.assertEqual({name: (str(file.get_tensor(name).dtype), file.get_tensor(name).shape)
+                              for name in file.keys()},
+                             {name: (dtype, shapes[name]) for name, dtype, _ in listed})
+        convert(back, self.directory / "again", map=f"{NETWORK}:slim")
+        for suffix in (".index", ".data-00000-of-00001"):
+            self.assertEqual((self.directory / f"again{suffix}").read_bytes(),
+                             slim.with_name(slim.name + suffix).read_bytes())
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ Tensor Padded(const Tensor& src, const MapPad& pad, const Shape& shape) {
   const Around from(src.shape(), pad.axis), to(shape, pad.axis);
   const auto in = src.data<float>();
   const auto out = dst.mutable_data<float>();
-  std::fill(out.begin(), out.end(), static_cast<float>(pad.value));
+  std::fill(out.begin(), out.end(), pad.value);
   for (int64_t i = 0; i < from.outer; ++i) {
     std::copy_n(in.begin() + i * from.size * from.inner, from.size * from.inner,
                 out.begin() + (i * to.size + pad.before) * to.inner);

@@ -76,7 +76,7 @@ class Members {
     if (value == nullptr) return absl::OkStatus();
     json::error_code error;
     to = value->to_number<double>(error);
-    if (error || !std::isfinite(to)) return Wrong(key, "a number");
+    if (error || !(std::abs(to) <= 1e9)) return Wrong(key, "a number within 1e9");
     return absl::OkStatus();
   }
 
@@ -163,7 +163,11 @@ absl::Status ParseFill(Members& members, MapEntry& entry) {
     return fill.Wrong("dtype", "'float32' or 'int64'");
   }
   entry.fill->dtype = dtype == "int64" ? DType::kInt64 : DType::kFloat32;
-  if (std::abs(entry.fill->value) > 1e9) return fill.Wrong("value", "within 1e9");
+  double& number = entry.fill->value;
+  if (dtype == "int64" && number != std::trunc(number)) {
+    return fill.Wrong("value", "a whole number, for int64");
+  }
+  number = dtype == "int64" ? number : static_cast<float>(number);
   RETURN_IF_ERROR(
       CheckedElements(entry.fill->shape, 8, fill.what(), uint64_t{1} << 26).status());
   return fill.NothingLeft();
@@ -198,7 +202,9 @@ absl::Status ParseSteps(Members& members, MapEntry& entry) {
     RETURN_IF_ERROR(pad.TakeInteger("axis", entry.pad->axis, 0, kMaxRank));
     RETURN_IF_ERROR(pad.TakeInteger("before", entry.pad->before, 0, kMost));
     RETURN_IF_ERROR(pad.TakeInteger("after", entry.pad->after, 0, kMost));
-    RETURN_IF_ERROR(pad.TakeNumber("value", entry.pad->value));
+    double number = 0;
+    RETURN_IF_ERROR(pad.TakeNumber("value", number));
+    entry.pad->value = static_cast<float>(number);
     RETURN_IF_ERROR(pad.NothingLeft());
   }
   return absl::OkStatus();

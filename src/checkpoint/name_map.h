@@ -36,14 +36,14 @@ struct MapPad {
   int axis = 0;
   int64_t before = 0;
   int64_t after = 0;
-  double value = 0;
+  float value = 0;
   bool operator==(const MapPad&) const = default;
 };
 
 // A variable of one value, in the shape of a variable of the old checkpoint or, when
 // that is "", in one of its own.
 struct MapFill {
-  double value = 0;
+  double value = 0;  // one that the dtype has
   std::string shape_of;
   Shape shape;
   DType dtype = DType::kFloat32;

@@ -119,6 +119,9 @@ TEST(NameMap, WhatDoesNotFit) {
       {R"({"from":"kernel","to":"x","layout":"nchw"})", "'layout' is not"},
       {R"({"from":"kernel","to":"x","layout":[0,0]})", "'layout' is not"},
       {R"({"from":"kernel","to":"x","pad":{"before":-1}})", "'before' is not"},
+      {R"({"from":"kernel","to":"x","pad":{"value":1e300}})", "within 1e9"},
+      {R"({"to":"x","fill":{"value":-1e10}})", "within 1e9"},
+      {R"({"to":"x","fill":{"value":0.5,"dtype":"int64"}})", "a whole number"},
       {R"({"to":"x","fill":{"shape":[-1]}})", "array of sizes"},
       {R"({"to":"x","fill":{"shape":[1048576,1048576]}})", "limit"},
       {R"({"from":"kernel","to":"x"},{"from":"gamma","to":"x"})", "'x' is made twice"},
@@ -166,6 +169,15 @@ TEST(NameMap, FormattedMapsParseToTheSame) {
   EXPECT_EQ(map.variables.size(), 5);
   ASSERT_OK_AND_ASSIGN(const NameMap again, ParseNameMap(FormatNameMap(map), "again"));
   EXPECT_TRUE(again == map);
+  // Numbers of more digits than float32 has.
+  for (const char* entry :
+       {R"({"from":"a","to":"x","pad":{"value":-0.1234567890123456789}})",
+        R"({"to":"x","fill":{"value":98765432.10987654321}})",
+        R"({"to":"x","fill":{"value":999999999,"dtype":"int64"}})"}) {
+    ASSERT_OK_AND_ASSIGN(const NameMap once, ParseNameMap(Json(entry), "once"));
+    ASSERT_OK_AND_ASSIGN(const NameMap twice, ParseNameMap(FormatNameMap(once), "twice"));
+    EXPECT_TRUE(twice == once) << entry;
+  }
 }
 
 TEST(NameMap, Patterns) {

@@ -79,7 +79,7 @@ class Builder {
     entries_.push_back({.to = to, .from = from});
   }
 
-  void SetClasses(MapEntry& entry, int axis, double value) const {
+  void SetClasses(MapEntry& entry, int axis, float value) const {
     if (background_ == Background::kDrop) entry.slice = MapSlice{axis, 1, 0};
     if (background_ == Background::kAdd) entry.pad = MapPad{axis, 1, 0, value};
   }

@@ -74,6 +74,21 @@ TEST(FoldMulAdd, WithoutABiasTheNodeIsTheConvolution) {
   EXPECT_EQ(FindNode(result, "conv"), nullptr);
 }
 
+TEST(FoldBatchNorm, WithoutAnOffsetTheSumIsTheConvolution) {
+  // As a new network of Keras has it: beta and mean are 0.
+  GraphDef graph = Convolution(false);
+  AddConst(graph, "zeros", {2}, {0, 0});
+  AddNode(graph, "scaled", "Mul", {"conv", "vector"});
+  AddNode(graph, "shift", "Mul", {"zeros", "vector"});
+  AddNode(graph, "offset", "Sub", {"zeros", "shift"});
+  AddNode(graph, "y", "AddV2", {"scaled", "offset"});
+  ASSERT_OK_AND_ASSIGN(const GraphDef result, RunPass("fold_batch_norm", graph));
+  EXPECT_EQ(FindNode(result, "y")->op(), "Conv2D");
+  EXPECT_THAT(FindNode(result, "y")->input(), ElementsAre("x", "conv_weights"));
+  EXPECT_THAT(ConstFloats(result, "conv_weights"), ElementsAre(2, 8, 6, -16));
+  EXPECT_EQ(result.node_size(), 3);
+}
+
 TEST(FoldMulAdd, AChain) {
   GraphDef graph = Convolution(true);
   AddNode(graph, "a", "Mul", {"biased", "vector"});

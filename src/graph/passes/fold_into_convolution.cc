@@ -230,8 +230,8 @@ int ConvolutionFolder::Apply() {
   for (int i = 0; i < graph_.node_size(); ++i) {
     NodeDef& node = *graph_.mutable_node(i);
     if (const auto it = by_convolution.find(i); it != by_convolution.end()) {
+      // Where the root is the convolution now, what is between still reads this one.
       add_const(result, it->second->weights_name, node, it->second->weights);
-      if (it->second->offset_name.empty()) continue;  // its root is the convolution now
     }
     if (const auto it = by_root.find(i); it != by_root.end()) {
       add_const(result, it->second->offset_name, node, it->second->offset);

@@ -120,9 +120,24 @@ node { name: "z" op: "Identity" input: "y:0" }
                 field(1, b"z") + field(2, b"Identity") + field(3, b"y:0"),
             ]
             binary = pathlib.Path(folder) / "graph.bin"
-            binary.write_bytes(b"".join(field(1, node) for node in nodes))
+            graph = b"".join(field(1, node) for node in nodes)
+            binary.write_bytes(graph)
             self.check(binary, "binary GraphDef")
-
+            # The graph is field 2 of a MetaGraphDef; its length takes two bytes.
+            text.write_text(f"graph_def {{ {self.TEXT} }}")
+            self.check(text, "text MetaGraphDef")
+            self.assertLess(len(graph), 1 << 14)
+            length = bytes([len(graph) & 127 | 128, len(graph) >> 7])
+            meta = pathlib.Path(folder) / "graph.meta"
+            meta.write_bytes(bytes([2 << 3 | 2]) + length + graph)
+            self.check(meta, "binary MetaGraphDef")
+            # A model's directory, and its version's.
+            version = pathlib.Path(folder) / "model/2"
+            version.mkdir(parents=True)
+            (version / "oriel.json").write_text("{}")
+            (version / "model.pb").write_bytes(graph)
+            self.check(version, "binary GraphDef")
+            self.check(version.parent, "binary GraphDef")
 
     def write(self, text):
         temporary = tempfile.TemporaryDirectory()

@@ -13,6 +13,7 @@
 #include "cli/json_text.h"
 #include "cli/table.h"
 #include "graph/graph_util.h"
+#include "graph/saved_model.h"
 #include "model/model_directory.h"
 
 namespace oriel::cli {
@@ -74,11 +75,38 @@ void PrintCheckpoint(const VariableSource& source, const Flags& flags) {
              Grouped(parameters), Grouped(bytes));
 }
 
-// A model directory stands for its graph.
+// A model's directory, or that of one of its versions, stands for its graph.
 std::string GraphIn(const std::string& path) {
-  const auto graph = std::filesystem::path(path) / model::kGraphFile;
   std::error_code error;
-  return std::filesystem::is_regular_file(graph, error) ? graph.string() : path;
+  if (!std::filesystem::is_directory(path, error)) return path;
+  // With a '/', so that it is no name.
+  const auto model = model::FindModel((std::filesystem::path(path) / "").string(), "");
+  return model.ok() ? (model->path / model::kGraphFile).string() : path;
+}
+
+// The graph in a file, and what the file is.
+struct FoundGraph {
+  tensorflow::GraphDef graph;
+  std::string encoding;
+};
+
+absl::StatusOr<FoundGraph> ReadGraph(const std::string& path) {
+  auto found = graph::ReadGraphDefOfEitherEncoding(path);
+  if (found.ok()) {
+    return FoundGraph{std::move(found->graph),
+                      found->text ? "text GraphDef" : "binary GraphDef"};
+  }
+  if (!absl::IsInvalidArgument(found.status())) return found.status();
+  for (const bool text : {false, true}) {
+    auto meta_graph = graph::ReadMetaGraphDef(path, text);
+    if (!meta_graph.ok() || meta_graph->graph_def().node().empty()) continue;
+    return FoundGraph{std::move(*meta_graph->mutable_graph_def()),
+                      text ? "text MetaGraphDef" : "binary MetaGraphDef"};
+  }
+  return InvalidArgument(
+      "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors, HDF5) "
+      "nor a GraphDef or MetaGraphDef, binary or text, nor a TFRecord file",
+      path);
 }
 
 absl::StatusOr<int> InspectSavedModel(const Flags& flags) {
@@ -108,19 +136,12 @@ absl::StatusOr<int> Inspect(const Flags& flags) {
     RETURN_IF_ERROR(InspectRecords(file->bytes(), path, flags.as_json));
     return 0;
   }
-  const auto found = graph::ReadGraphDefOfEitherEncoding(path);
-  if (absl::IsInvalidArgument(found.status())) {
-    return InvalidArgument(
-        "{}: is neither a checkpoint (TensorFlow V1 or V2, PyTorch, safetensors, HDF5) "
-        "nor a GraphDef, binary or text, nor a TFRecord file",
-        path);
-  }
-  RETURN_IF_ERROR(found.status());
+  ASSIGN_OR_RETURN(const FoundGraph found, ReadGraph(path));
   InspectGraphOptions options = flags.graph;
   options.path = path;
   options.json = flags.as_json;
-  options.encoding = found->text ? "text GraphDef" : "binary GraphDef";
-  RETURN_IF_ERROR(InspectGraph(found->graph, options));
+  options.encoding = found.encoding;
+  RETURN_IF_ERROR(InspectGraph(found.graph, options));
   return 0;
 }
 
@@ -131,8 +152,8 @@ Action SetupInspect(CLI::App& command) {
   command
       .add_option(
           "FILE", flags->path,
-          "A checkpoint (file, V2 prefix, V1 shards), a GraphDef, the directory of a "
-          "model or a SavedModel, or a TFRecord file")
+          "A checkpoint (file, V2 prefix, V1 shards), a GraphDef or MetaGraphDef, the "
+          "directory of a model or a SavedModel, or a TFRecord file")
       ->required();
   command.add_flag("--json", flags->as_json, "Print one line of JSON instead of a table");
   InspectGraphOptions& graph = flags->graph;

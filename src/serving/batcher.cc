@@ -22,11 +22,12 @@ absl::Status CheckAlive(const BatchRequest& request, TimePoint now) {
 
 Batcher::Batcher(std::vector<std::unique_ptr<model::Session::Runner>> runners,
                  size_t image_elements, size_t num_classes, const BatcherOptions& options,
-                 Clock& clock)
+                 Clock& clock, ModelStatistics* statistics)
     : image_elements_(image_elements),
       num_classes_(num_classes),
       options_(options),
       clock_(clock),
+      statistics_(statistics),
       runners_(std::move(runners)) {
   const int workers = static_cast<int>(runners_.size());
   const auto work = [this, workers](int i) {
@@ -174,8 +175,12 @@ void Batcher::RunBatch(model::Session::Runner& runner, std::vector<Waiting> batc
     input = std::span<const float>(images).first(n * image_elements_);
   }
   const auto output = std::span(probabilities).first(n * num_classes_);
+  const TimePoint gathered = clock_.Now();
   const absl::Status status = runner.Run(input, n, output);
   const TimePoint finished = clock_.Now();
+  // Before anybody can know the answer.
+  const bool counts = status.ok() && statistics_ != nullptr;
+  if (counts) statistics_->RecordBatch(n, gathered - started, finished - gathered);
   for (int i = 0; i < n; ++i) {
     alive[i].image.reset();
     if (status.ok()) {
@@ -185,6 +190,7 @@ void Batcher::RunBatch(model::Session::Runner& runner, std::vector<Waiting> batc
       std::move(alive[i].done)(status);
     }
   }
+  if (counts) statistics_->RecordBatchFinished(n, clock_.Now() - finished);
 }
 
 }  // namespace oriel::serving

@@ -22,6 +22,7 @@
 #include "model/session.h"
 #include "serving/cancellation.h"
 #include "serving/clock.h"
+#include "serving/statistics.h"
 
 namespace oriel::serving {
 
@@ -53,10 +54,11 @@ struct BatchRequest {
 class Batcher {
  public:
   // One worker thread for each runner. image_elements and num_classes are the
-  // model's. `clock` outlives the batcher.
+  // model's. `clock` outlives the batcher, and so does `statistics`, which is told of
+  // batches; it may be null.
   Batcher(std::vector<std::unique_ptr<model::Session::Runner>> runners,
           size_t image_elements, size_t num_classes, const BatcherOptions& options,
-          Clock& clock);
+          Clock& clock, ModelStatistics* statistics = nullptr);
   // Stop() without grace.
   ~Batcher();
   Batcher(const Batcher&) = delete;
@@ -101,6 +103,7 @@ class Batcher {
   const size_t num_classes_;
   const BatcherOptions options_;
   Clock& clock_;
+  ModelStatistics* const statistics_;
 
   mutable Mutex mutex_;
   CondVar work_;     // idle workers wait here

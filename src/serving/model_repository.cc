@@ -241,6 +241,28 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelRepository::Find(
   return Unavailable("no version of the model '{}' is available", name);
 }
 
+absl::StatusOr<std::vector<std::shared_ptr<ServedModel>>> ModelRepository::GetAll(
+    const ModelSpec& spec) const {
+  std::vector<std::shared_ptr<ServedModel>> found;
+  if (!spec.name.empty()) {
+    ASSIGN_OR_RETURN(auto one, Get(spec));
+    if (spec.version.has_value() || !spec.label.empty()) {
+      found.push_back(std::move(one));
+      return found;
+    }
+  }
+  MutexLock lock(mutex_);
+  for (const auto& [name, model] : models_) {
+    if (!spec.name.empty() && name != spec.name) continue;
+    for (const auto& [number, version] : model.versions) {
+      if (version.model != nullptr && version.state == VersionState::kAvailable) {
+        found.push_back(version.model);
+      }
+    }
+  }
+  return found;
+}
+
 namespace {
 template <typename Versions>
 ModelStatus StatusOf(const std::string& name, const Versions& versions) {

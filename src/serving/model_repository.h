@@ -130,6 +130,12 @@ class ModelRepository {
   // the answer soon: it keeps a model that is to be unloaded from ending.
   absl::StatusOr<std::shared_ptr<ServedModel>> Get(const ModelSpec& spec) const;
 
+  // The versions that are available, by name and number: of all models where spec
+  // names none, else of that model, or the one version. Get's errors. Let go of them
+  // soon.
+  absl::StatusOr<std::vector<std::shared_ptr<ServedModel>>> GetAll(
+      const ModelSpec& spec) const;
+
   // All models, by name.
   std::vector<ModelStatus> Index() const;
   // kNotFound for an unknown model.

@@ -64,17 +64,22 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::Create(
       .pin = options.pin,
   };
   std::shared_ptr<ServedModel> model(new ServedModel(session, options, pool, clock));
-  model->batcher_ =
-      std::make_unique<Batcher>(std::move(runners), session->image_elements(),
-                                session->num_classes(), batcher_options, clock);
+  model->batcher_ = std::make_unique<Batcher>(
+      std::move(runners), session->image_elements(), session->num_classes(),
+      batcher_options, clock, &model->statistics_);
   return model;
 }
 
 ServedModel::~ServedModel() { Stop(TimePoint::min()); }
 
 absl::Status ServedModel::CheckCapacity(size_t images) const {
-  if (stopping_) return Unavailable("the server is shutting down");
-  const size_t pending = pending_;
+  absl::Status status =
+      stopping_ ? Unavailable("the server is shutting down") : RoomFor(pending_, images);
+  if (!status.ok()) statistics_.RecordRefusal(status);
+  return status;
+}
+
+absl::Status ServedModel::RoomFor(size_t pending, size_t images) const {
   if (pending >= options_.max_pending || images > options_.max_pending - pending) {
     return ResourceExhausted("the server is busy: {} images are in work", pending);
   }
@@ -84,14 +89,31 @@ absl::Status ServedModel::CheckCapacity(size_t images) const {
 absl::Status ServedModel::Reserve(size_t images) {
   size_t pending = pending_;
   do {
-    if (pending >= options_.max_pending || images > options_.max_pending - pending) {
-      return ResourceExhausted("the server is busy: {} images are in work", pending);
-    }
+    RETURN_IF_ERROR(RoomFor(pending, images));
   } while (!pending_.compare_exchange_weak(pending, pending + images));
   return absl::OkStatus();
 }
 
 absl::Status ServedModel::Classify(ClassifyRequest request, Done done) {
+  auto job = std::make_shared<Job>();
+  job->request = std::move(request);
+  job->done = std::move(done);
+  job->accepted = clock_.Now();
+  absl::Status status = TryAccept(job);
+  if (!status.ok()) {
+    statistics_.RecordRefusal(status);
+    return status;
+  }
+  for (size_t i = 0; i < job->answers.size(); ++i) {
+    if (!pool_.TrySubmit([this, job, i] { Prepare(job, i); })) {
+      Finish(*job, i, ResourceExhausted("the server is busy: too many images wait"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServedModel::TryAccept(const std::shared_ptr<Job>& job) {
+  const ClassifyRequest& request = job->request;
   size_t n = request.images.size();
   if (!request.pixels.empty()) {
     const size_t elements = session_->image_elements();
@@ -103,10 +125,6 @@ absl::Status ServedModel::Classify(ClassifyRequest request, Done done) {
   }
   if (n == 0) return InvalidArgument("no image in the request");
   RETURN_IF_ERROR(Reserve(n));
-  auto job = std::make_shared<Job>();
-  job->request = std::move(request);
-  job->done = std::move(done);
-  job->accepted = clock_.Now();
   job->answers.resize(n);
   job->left = n;
   // Stop() sets stopping_ and then waits for pending_ to fall to zero, so looking
@@ -116,11 +134,6 @@ absl::Status ServedModel::Classify(ClassifyRequest request, Done done) {
     pending_ -= n;
     answered_.NotifyAll();
     return Unavailable("the server is shutting down");
-  }
-  for (size_t i = 0; i < n; ++i) {
-    if (!pool_.TrySubmit([this, job, i] { Prepare(job, i); })) {
-      Finish(*job, i, ResourceExhausted("the server is busy: too many images wait"));
-    }
   }
   return absl::OkStatus();
 }
@@ -178,6 +191,7 @@ void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
       answer.probabilities.assign(result->probabilities.begin(),
                                   result->probabilities.end());
     }
+    answer.timings.finish = clock_.Now() - result->finished;
     Finish(*job, index, absl::OkStatus());
   };
   status = batcher_->Submit(std::move(batch_request));
@@ -185,8 +199,16 @@ void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
 }
 
 void ServedModel::Finish(Job& job, size_t index, absl::Status status) {
-  job.answers[index].status = std::move(status);
+  ImageAnswer& answer = job.answers[index];
+  answer.status = std::move(status);
+  statistics_.RecordImage(answer.status, answer.timings);
   if (job.left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // Before anybody can know the answer.
+  const auto failed = std::find_if(job.answers.begin(), job.answers.end(),
+                                   [](const auto& a) { return !a.status.ok(); });
+  statistics_.RecordRequest(
+      failed == job.answers.end() ? absl::OkStatus() : failed->status,
+      clock_.Now() - job.accepted, answer.timings);
   const size_t images = job.answers.size();
   std::move(job.done)(std::move(job.answers));
   job.done = nullptr;

@@ -15,6 +15,7 @@
 #include "serving/batcher.h"
 #include "serving/cancellation.h"
 #include "serving/clock.h"
+#include "serving/statistics.h"
 #include "serving/worker_pool.h"
 
 namespace oriel::serving {
@@ -29,10 +30,7 @@ struct ServedModelOptions {
   uint64_t max_queue_bytes = uint64_t{512} << 20;  // of preprocessed images
 };
 
-struct ImageTimings {
-  Duration queue{};       // waiting, before decoding and before the network
-  Duration preprocess{};  // decode, resize, normalize
-  Duration compute{};     // the run of the batch that the image was in
+struct ImageTimings : Stages {
   int batch_size = 0;
 };
 
@@ -94,11 +92,16 @@ class ServedModel {
   // Images accepted and not yet answered.
   size_t pending() const { return pending_.load(std::memory_order_relaxed); }
 
+  // Since Create. A request that CheckCapacity or Classify refuses is a failure of it.
+  StatisticsSnapshot statistics() const { return statistics_.Snapshot(); }
+
  private:
   struct Job;
   ServedModel(std::shared_ptr<const model::Session> session,
               const ServedModelOptions& options, WorkerPool& pool, Clock& clock);
 
+  absl::Status TryAccept(const std::shared_ptr<Job>& job);
+  absl::Status RoomFor(size_t pending, size_t images) const;
   absl::Status Reserve(size_t images);
   void Prepare(std::shared_ptr<Job> job, size_t index);
   absl::Status FillPixels(const Job& job, size_t index, std::span<float> dst) const;
@@ -108,6 +111,7 @@ class ServedModel {
   const ServedModelOptions options_;
   WorkerPool& pool_;
   Clock& clock_;
+  mutable ModelStatistics statistics_;
   std::unique_ptr<Batcher> batcher_;
   std::atomic<size_t> pending_{0};
   std::atomic<bool> stopping_{false};

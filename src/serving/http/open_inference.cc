@@ -75,7 +75,8 @@ void GetServerMetadata(App&, Request, Responder responder) {
   json.Key("version").String(ORIEL_VERSION);
   json.Key("extensions").BeginArray();
   for (const char* extension : {"binary_tensor_data", "classification",
-                                "model_configuration", "model_repository", "parameters"}) {
+                                "model_configuration", "model_repository", "parameters",
+                                "statistics"}) {
     json.String(extension);
   }
   json.EndArray().EndObject();

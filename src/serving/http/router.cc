@@ -8,6 +8,7 @@
 #include "serving/http/models.h"
 #include "serving/http/open_inference.h"
 #include "serving/http/page.h"
+#include "serving/http/statistics.h"
 #include "serving/http/tensorflow_serving.h"
 
 namespace oriel::serving::http {
@@ -33,12 +34,17 @@ constexpr Route kRoutes[] = {
      GetServerLive, true},
     {Method::kGet, "/v2/health/ready", BodyKind::kNone, Audience::kProgram, nullptr,
      GetServerReady, true},
+    // Before a model of that name.
+    {Method::kGet, "/v2/models/stats", BodyKind::kNone, Audience::kProgram, nullptr,
+     GetStatistics},
     {Method::kGet, "/v2/models/{model}", BodyKind::kNone, Audience::kProgram, nullptr,
      GetInferenceMetadata},
     {Method::kGet, "/v2/models/{model}/ready", BodyKind::kNone, Audience::kProgram,
      nullptr, GetModelReady, true},
     {Method::kGet, "/v2/models/{model}/config", BodyKind::kNone, Audience::kProgram,
      nullptr, GetModelConfig},
+    {Method::kGet, "/v2/models/{model}/stats", BodyKind::kNone, Audience::kProgram,
+     nullptr, GetStatistics},
     {Method::kPost, "/v2/models/{model}/infer", BodyKind::kAny, Audience::kProgram,
      AdmitInference, PostInfer},
     {Method::kGet, "/v2/models/{model}/versions/{version}", BodyKind::kNone,
@@ -47,6 +53,8 @@ constexpr Route kRoutes[] = {
      Audience::kProgram, nullptr, GetModelReady, true},
     {Method::kGet, "/v2/models/{model}/versions/{version}/config", BodyKind::kNone,
      Audience::kProgram, nullptr, GetModelConfig},
+    {Method::kGet, "/v2/models/{model}/versions/{version}/stats", BodyKind::kNone,
+     Audience::kProgram, nullptr, GetStatistics},
     {Method::kPost, "/v2/models/{model}/versions/{version}/infer", BodyKind::kAny,
      Audience::kProgram, AdmitInference, PostInfer},
     {Method::kPost, "/v2/repository/index", BodyKind::kAny, Audience::kProgram, nullptr,

@@ -123,6 +123,16 @@ TEST(FindEnds, WithoutPlaceholdersAllValuesCount) {
   EXPECT_THAT(FindEnds(graph).outputs, ElementsAre("r"));
 }
 
+TEST(FindEnds, PlaceholdersThatNobodyReads) {
+  tensorflow::GraphDef graph;
+  AddNode(graph, "left", "Placeholder");
+  AddNode(graph, "over", "Placeholder");
+  EXPECT_THAT(FindEnds(graph).inputs, ElementsAre("left", "over"));
+  AddNode(graph, "x", "Placeholder");
+  AddNode(graph, "y", "Relu", {"x"});
+  EXPECT_THAT(FindEnds(graph).inputs, ElementsAre("x"));
+}
+
 TEST(FormatDot, DrawsNodesAndEdges) {
   auto graph = Network();
   AddNode(graph, "quo\"te\\", "Identity", {"y:1", "missing"});

@@ -64,10 +64,15 @@ std::unordered_set<std::string_view> Reached(const GraphDef& graph) {
 GraphEnds FindEnds(const GraphDef& graph) {
   GraphEnds ends;
   std::unordered_set<std::string_view> read;
+  std::vector<std::string> unread;
   for (const NodeDef& node : graph.node()) {
-    if (node.op() == "Placeholder") ends.inputs.push_back(node.name());
     for (const std::string& input : node.input()) read.insert(ParseInput(input).node);
   }
+  for (const NodeDef& node : graph.node()) {
+    if (node.op() != "Placeholder") continue;
+    (read.contains(node.name()) ? ends.inputs : unread).push_back(node.name());
+  }
+  if (ends.inputs.empty()) ends.inputs = std::move(unread);
   const auto reached = Reached(graph);
   for (const NodeDef& node : graph.node()) {
     if (node.op() == "Placeholder" || read.contains(node.name())) continue;

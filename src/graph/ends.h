@@ -10,8 +10,11 @@
 namespace oriel::graph {
 
 struct GraphEnds {
-  std::vector<std::string> inputs;   // the placeholders
-  std::vector<std::string> outputs;  // what nobody reads, and there is a value to
+  // The placeholders. One that nobody reads counts only where none is read: importing a
+  // graph with other values for its inputs leaves such behind.
+  std::vector<std::string> inputs;
+  // What nobody reads, and there is a value to.
+  std::vector<std::string> outputs;
 };
 
 // In the graph's order. Constants, operations without a value (NoOp, Assign and the

@@ -25,8 +25,10 @@ class Classifier : public GraphClassifier {
                               : fmt::format("{}", fmt::join(ends.inputs, ", ")));
     }
     if (ends.outputs.size() != 1) {
-      return InvalidArgument("{}: has {} outputs ({}), want one", file_,
-                             ends.outputs.size(), fmt::join(ends.outputs, ", "));
+      return InvalidArgument(
+          "{}: has {} outputs ({}), want one; 'oriel optimize-for-inference' leaves "
+          "those that it is told",
+          file_, ends.outputs.size(), fmt::join(ends.outputs, ", "));
     }
     engine::PlanOptions plan;
     graph_->SetUp(plan);

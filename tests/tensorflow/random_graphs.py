@@ -59,7 +59,10 @@ class RandomGraph:
         return tf.nn.depthwise_conv2d_native(x, self.constant(kernel), [1, 1, 1, 1], "SAME")
 
     def batch_norm(self, x):
-        gamma, beta, mean = (self.constant(self.normal(x.shape[-1])) for _ in range(3))
+        gamma, beta, mean = (self.normal(x.shape[-1]) for _ in range(3))
+        if self.chance(0.3):  # as in a new network
+            gamma, beta, mean = np.ones_like(gamma), 0 * beta, 0 * mean
+        gamma, beta, mean = (self.constant(value) for value in (gamma, beta, mean))
         variance = self.constant(np.abs(self.normal(x.shape[-1])) + 0.3)
         form = self.choose.randrange(6)
         if form < 3:
@@ -83,7 +86,13 @@ class RandomGraph:
         height, width, channels = (int(d) for d in x.shape[1:])
         shape = self.choose.choice([(), (1,), (channels,), (1, channels), (1, 1, 1, channels),
                                     (height, width, 1), (height, 1, channels)])
-        other = self.constant(np.abs(self.normal(*shape)) + np.float32(0.5))
+        other = np.abs(self.normal(*shape)) + np.float32(0.5)
+        if self.chance(0.1):
+            other = np.ones_like(other)
+        if self.chance(0.1):
+            zeros = self.constant(np.zeros_like(other))
+            return self.choose.choice([lambda: x + zeros, lambda: x - zeros])()
+        other = self.constant(other)
         return self.choose.choice([lambda: x * other, lambda: other * x, lambda: x / other,
                                    lambda: x + other, lambda: other - x, lambda: x - other])()
 

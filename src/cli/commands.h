@@ -5,6 +5,7 @@
 
 namespace oriel::cli {
 
+Action SetupApiKey(CLI::App& command);
 Action SetupBench(CLI::App& command);
 Action SetupCalibrate(CLI::App& command);
 Action SetupClassify(CLI::App& command);

@@ -16,6 +16,7 @@ namespace oriel::cli {
 namespace {
 
 constexpr std::array kCommands = {
+    Command{"api-key", "Make a key for the server's API", SetupApiKey},
     Command{"bench", "Measure how fast a network runs here", SetupBench, true},
     Command{"calibrate", "Find out how to run a model in int8", SetupCalibrate, true},
     Command{"classify", "Tell what is on images", SetupClassify, true},

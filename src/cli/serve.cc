@@ -16,6 +16,7 @@
 #include "base/cpus.h"
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
+#include "cli/serve_access.h"
 #include "cli/validators.h"
 #include "model/model_directory.h"
 #include "model/session.h"
@@ -59,6 +60,7 @@ struct Flags {
   double idle_timeout = 75;
   double request_timeout = 60;
   double grace = 30;
+  AccessFlags access;
   std::string web_dir;
   std::string notice;
   std::string log_level = "info";
@@ -207,6 +209,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   server_options.request_timeout = Seconds(flags.request_timeout);
   server_options.drain_grace = Seconds(flags.grace);
   server_options.handle_signals = true;
+  ASSIGN_OR_RETURN(const auto access, SetUpAccess(flags.access, server_options));
   // The address is taken, and /healthz answers, before the model is read.
   ASSIGN_OR_RETURN(const auto server, serving::http::Server::Start(app, server_options));
 
@@ -352,6 +355,7 @@ Action SetupServe(CLI::App& command) {
           "Seconds from upload to answer; beyond, 504");
   timeout("--grace", flags->grace,
           "Seconds to finish accepted requests after SIGTERM or Ctrl-C");
+  AddAccessOptions(command, flags->access);
   command.add_option("--web-dir", flags->web_dir,
                      "Read the page's files from here each time, to work on them");
   command.add_option("--notice", flags->notice, "A sentence shown on the page");

@@ -1,6 +1,7 @@
 #include "serving/http/connection.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -20,8 +21,12 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "serving/http/content_coding.h"
+#include "serving/http/cors.h"
+#include "serving/http/head_check.h"
 #include "serving/http/header_value.h"
 #include "serving/http/request_head.h"
+#include "serving/http/tls.h"
 
 namespace oriel::serving::http {
 namespace {
@@ -34,6 +39,9 @@ using boost::system::error_code;
 constexpr auto kTuple = net::as_tuple(net::use_awaitable);
 constexpr size_t kReadSize = 64 << 10;
 constexpr size_t kFirstReserve = 1 << 20;
+constexpr size_t kIdleReadSize = 512;
+constexpr auto kDisconnectLook = std::chrono::milliseconds(200);
+constexpr auto kCloseTlsTimeout = std::chrono::seconds(1);
 
 // The page's own files, pictures that it made itself, nothing from elsewhere.
 constexpr char kContentSecurityPolicy[] =
@@ -86,50 +94,22 @@ std::optional<Problem> Refusal(int status, std::string reason) {
 constexpr int kClientLeftStatus = 499;
 std::optional<Problem> ClientLeft() { return Refusal(kClientLeftStatus, ""); }
 
-// What the head alone tells against reading the body.
-std::optional<Problem> CheckBodyHeaders(const Route& route, const RequestHead& head,
-                                        const HeadParser& parser, uint64_t max_body) {
-  const std::string_view expect = head.Header("expect");
-  if (!expect.empty() && !EqualsIgnoringCase(expect, "100-continue")) {
-    return Problem{417, "the only expectation that is understood is '100-continue'"};
+// Smaller answers gain nothing.
+constexpr size_t kLeastCompressed = 1 << 10;
+
+// In the coding that the client likes best. Takes time: on the thread that answers.
+void CompressAnswer(ContentCoding coding, Response& response) {
+  if (coding == ContentCoding::kIdentity || response.body.size() < kLeastCompressed ||
+      response.status != 200) {
+    return;
   }
-  const boost::optional<std::uint64_t> length = parser.content_length();
-  if (route.body == BodyKind::kNone) {
-    if (parser.chunked() || length.value_or(0) > 0) {
-      return Problem{400, "this address takes no body"};
-    }
-    return std::nullopt;
-  }
-  if (!length.has_value() && !parser.chunked()) {
-    return Problem{411, "the request needs a Content-Length, or to be sent in chunks"};
-  }
-  if (length.value_or(0) > max_body) {
-    return Problem{413, fmt::format("the upload has {} bytes; at most {} are taken",
-                                    *length, max_body)};
-  }
-  const std::string_view encoding = head.Header("content-encoding");
-  if (!encoding.empty() && !EqualsIgnoringCase(encoding, "identity")) {
-    return Problem{415, "encoded bodies are not taken: send the bytes as they are"};
-  }
-  const std::string_view type = head.Header("content-type");
-  if (type.empty() && route.body != BodyKind::kForm) return std::nullopt;
-  const auto parsed = ParseHeaderValue(type);
-  if (!parsed.ok()) return Problem{415, "the Content-Type is malformed"};
-  if (route.body == BodyKind::kAny) {
-    if (parsed->value != "multipart/form-data") return std::nullopt;
-    return Problem{415, "this address takes no forms"};
-  }
-  if (parsed->value == "multipart/form-data") return std::nullopt;
-  if (route.body == BodyKind::kForm) {
-    return Problem{415, "this address takes a form: multipart/form-data"};
-  }
-  // The last is what curl --data-binary says when it is not told otherwise.
-  if (parsed->value.starts_with("image/") ||
-      parsed->value == "application/octet-stream" ||
-      parsed->value == "application/x-www-form-urlencoded") {
-    return std::nullopt;
-  }
-  return Problem{415, "this address takes the bytes of an image, or a form with images"};
+  const bool is_tagged =  // a tag is of one form of the bytes
+      std::any_of(response.headers.begin(), response.headers.end(),
+                  [](const auto& header) { return header.first == "ETag"; });
+  if (is_tagged) return;
+  response.body = Compress(coding, response.body);
+  response.headers.emplace_back("Content-Encoding", ContentCodingName(coding));
+  response.headers.emplace_back("Vary", "Accept-Encoding");
 }
 
 }  // namespace
@@ -147,6 +127,57 @@ struct Connection::Exchange {
   }
 };
 
+// Where the bytes of a body go, as they are meant: into the request, or its form.
+class Connection::BodySink {
+ public:
+  BodySink(Exchange& exchange, std::optional<MultipartParser>& form, uint64_t length,
+           uint64_t max_bytes)
+      : exchange_(exchange), form_(form), length_(length), max_bytes_(max_bytes) {}
+
+  std::optional<Problem> Take(std::string_view bytes) {
+    if (!exchange_.lease.Grow(bytes.size())) {
+      return Problem{429, "too many uploads at the same time"};
+    }
+    if (form_.has_value()) {
+      const absl::Status status = form_->Feed(bytes);
+      if (absl::IsResourceExhausted(status)) {
+        return Problem{413, std::string(Message(status))};
+      }
+      if (!status.ok()) return ProblemFrom(status);
+      return std::nullopt;
+    }
+    std::string& body = exchange_.request.body;
+    if (body.capacity() - body.size() < bytes.size()) {
+      body.reserve(std::max<uint64_t>(std::min<uint64_t>(length_, 2 * body.capacity()),
+                                      body.size() + bytes.size()));
+    }
+    body += bytes;
+    return std::nullopt;
+  }
+
+  std::optional<Problem> TakeCompressed(Decompressor& decompressor,
+                                        std::string_view bytes) {
+    std::optional<Problem> problem;
+    const absl::Status status = decompressor.Feed(bytes, [&](std::string_view out) {
+      decompressed_ += out.size();
+      problem = decompressed_ > max_bytes_
+                    ? Problem{413, fmt::format("the upload holds more than {} bytes",
+                                               max_bytes_)}
+                    : Take(out);
+      return problem.has_value() ? ResourceExhausted("refused") : absl::OkStatus();
+    });
+    if (!problem.has_value() && !status.ok()) problem = ProblemFrom(status);
+    return problem;
+  }
+
+ private:
+  Exchange& exchange_;
+  std::optional<MultipartParser>& form_;
+  const uint64_t length_;
+  const uint64_t max_bytes_;
+  uint64_t decompressed_ = 0;
+};
+
 struct Connection::Mailbox {
   net::any_io_executor executor;
   // On the I/O thread only:
@@ -161,23 +192,30 @@ struct Connection::Mailbox {
 };
 
 Connection::Connection(net::ip::tcp::socket socket, ConnectionContext& context)
-    : socket_(std::move(socket)),
+    : stream_(std::move(socket),
+              context.options.tls != nullptr ? context.options.tls->current() : nullptr),
       context_(context),
       buffer_(context.options.max_header_bytes + 2 * kReadSize),
-      timer_(socket_.get_executor()),
-      answer_timer_(socket_.get_executor()) {}
+      timer_(stream_.get_executor()),
+      answer_timer_(stream_.get_executor()),
+      watch_timer_(stream_.get_executor()) {
+  error_code ec;
+  const auto peer = stream_.socket().remote_endpoint(ec);
+  if (!ec) peer_ = peer.address().to_string();
+}
 
 void Connection::CloseIfIdle() {
   // What has come already is read, and told 503 rather than nothing.
   error_code ignored;
-  if (idle_ && socket_.available(ignored) == 0) socket_.cancel(ignored);
+  if (idle_ && socket().available(ignored) == 0) socket().cancel(ignored);
 }
 
 void Connection::Abort() {
   error_code ignored;
-  socket_.close(ignored);
+  socket().close(ignored);
   timer_.cancel();
   answer_timer_.cancel();
+  watch_timer_.cancel();
 }
 
 void Connection::Arm(Duration timeout) { ArmAt(TimePoint::clock::now() + timeout); }
@@ -190,7 +228,7 @@ void Connection::ArmAt(TimePoint deadline) {
     if (ec || self->timer_.expiry() > TimePoint::clock::now()) return;
     self->timed_out_ = true;
     error_code ignored;
-    self->socket_.cancel(ignored);
+    self->socket().cancel(ignored);
   });
 }
 
@@ -200,6 +238,10 @@ std::string Connection::NewRequestId() {
 
 net::awaitable<void> Connection::Run() {
   bool first = true;
+  if (stream_.tls() != nullptr && !co_await Handshake()) {
+    Abort();
+    co_return;
+  }
   while (true) {
     if (buffer_.size() == 0) {
       buffer_.shrink_to_fit();  // connections that idle cost next to nothing
@@ -215,19 +257,46 @@ net::awaitable<void> Connection::Run() {
     }
     first = false;
     const bool more = co_await ServeOne();
-    if (!more || !socket_.is_open()) break;
+    if (!more || !socket().is_open()) break;
     if (context_.app.draining && buffer_.size() == 0) break;
   }
+  co_await CloseTls();
   Abort();
+}
+
+net::awaitable<bool> Connection::Handshake() {
+  Arm(context_.options.header_timeout);
+  const auto [ec] =
+      co_await stream_.tls()->async_handshake(net::ssl::stream_base::server, kTuple);
+  if (ec) spdlog::debug("a TLS handshake failed: {}", ec.message());
+  co_return !ec;
+}
+
+net::awaitable<void> Connection::CloseTls() {
+  if (stream_.tls() == nullptr || !socket().is_open() || timed_out_) co_return;
+  Arm(kCloseTlsTimeout);
+  co_await stream_.tls()->async_shutdown(kTuple);  // whatever came of it
 }
 
 net::awaitable<bool> Connection::WaitReadable(std::chrono::milliseconds timeout) {
   Arm(timeout);
-  const auto [ec] = co_await socket_.async_wait(net::socket_base::wait_read, kTuple);
+  if (stream_.tls() != nullptr) {
+    // What has come may lie in the TLS layer already: only reading tells.
+    const auto [ec, n] =
+        co_await stream_.async_read_some(buffer_.prepare(kIdleReadSize), kTuple);
+    buffer_.commit(n);
+    co_return !ec;
+  }
+  const auto [ec] = co_await socket().async_wait(net::socket_base::wait_read, kTuple);
   co_return !ec;
 }
 
 net::awaitable<void> Connection::Refuse() {
+  // A handshake is what the server has no room for.
+  if (stream_.tls() != nullptr) {
+    Abort();
+    co_return;
+  }
   Exchange exchange;
   exchange.request.head.id = NewRequestId();
   exchange.request.received = TimePoint::clock::now();
@@ -250,7 +319,7 @@ net::awaitable<bool> Connection::ServeOne() {
   parser.body_limit(boost::none);  // looked at below, to answer 413
   Arm(options.header_timeout);
   const auto [ec, n] =
-      co_await beast::http::async_read_header(socket_, buffer_, parser, kTuple);
+      co_await beast::http::async_read_header(stream_, buffer_, parser, kTuple);
   const bool was_draining = context_.app.draining;
   std::optional<Problem> problem;
   if (timed_out_) {
@@ -281,23 +350,13 @@ net::awaitable<bool> Connection::ServeOne() {
   // What follows an unreadable request cannot be trusted to be one.
   const bool understood = !problem.has_value();
   std::optional<Response> response;
-  std::string allow;
   if (understood) {
     exchange.keep_alive = parser.get().keep_alive() && !was_draining;
-    RouteMatch match = FindRoute(Routes(), request.head.method, request.head.path);
-    exchange.route = match.route;
-    request.head.path_parameters = std::move(match.parameters);
-    if (match.route == nullptr) {
-      allow = std::move(match.allow);
-      problem = allow.empty() ? Problem{404, "there is nothing at this address"}
-                              : Problem{405, "this address does not take this method"};
+    if (!options.cors.origins.empty() && parser.is_done() && IsPreflight(request.head)) {
+      response = AnswerPreflight(options.cors, request.head);
     } else {
       problem =
-          CheckBodyHeaders(*match.route, request.head, parser, options.max_body_bytes);
-      if (!problem.has_value() && match.route->admit != nullptr) {
-        const absl::Status admitted = match.route->admit(context_.app, request.head);
-        if (!admitted.ok()) problem = ProblemFrom(admitted);
-      }
+          CheckHead(context_.app, options, peer_, parser, request.head, exchange.route);
     }
   }
   bool body_unread = understood && !parser.is_done();
@@ -316,20 +375,19 @@ net::awaitable<bool> Connection::ServeOne() {
     }
   }
   request.upload = TimePoint::clock::now() - request.received;
-  if (!problem.has_value()) {
+  if (!problem.has_value() && !response.has_value()) {
     response = co_await Handle(exchange);
     if (!response.has_value()) co_return false;
-  } else {
+  } else if (problem.has_value()) {
     response =
         ErrorResponse(*problem, request.head, exchange.audience(), context_.app.web);
-    if (!allow.empty()) response->headers.emplace_back("Allow", allow);
     if (!understood || body_unread) exchange.keep_alive = false;
   }
   if (context_.app.draining && buffer_.size() == 0) exchange.keep_alive = false;
   const bool keep_alive = exchange.keep_alive;
   co_await Write(exchange, *std::move(response));
   if (!understood || body_unread) co_await Linger();
-  co_return keep_alive&& socket_.is_open() && !timed_out_;
+  co_return keep_alive&& socket().is_open() && !timed_out_;
 }
 
 template <typename Parser>
@@ -346,6 +404,11 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
     if (!created.ok()) co_return ProblemFrom(created.status());
     form = *std::move(created);
   }
+  std::optional<Decompressor> decompressor;
+  const auto coding = ParseContentEncoding(request.head.Header("content-encoding"));
+  if (coding.value_or(ContentCoding::kIdentity) != ContentCoding::kIdentity) {
+    decompressor.emplace(*coding);
+  }
   const uint64_t length = head_parser.content_length().value_or(0);
   beast::http::request_parser<beast::http::buffer_body> parser(std::move(head_parser));
   parser.body_limit(options.max_body_bytes);
@@ -355,12 +418,13 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     Arm(options.write_timeout);
     const auto [ec, n] = co_await net::async_write(
-        socket_, net::buffer(kContinue.data(), kContinue.size()), kTuple);
+        stream_, net::buffer(kContinue.data(), kContinue.size()), kTuple);
     if (ec) co_return ClientLeft();
   }
   const TimePoint begin = TimePoint::clock::now();
   const auto chunk = std::make_unique<char[]>(kReadSize);
   uint64_t received = 0;
+  BodySink sink(exchange, form, length, options.max_body_bytes);
   if (!form.has_value()) request.body.reserve(std::min<uint64_t>(length, kFirstReserve));
   while (!parser.is_done()) {
     auto& body = parser.get().body();
@@ -370,7 +434,7 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
     ArmAt(begin + options.body_timeout +
           std::chrono::milliseconds(received * 1000 / options.min_bytes_per_second));
     const auto [ec, n] =
-        co_await beast::http::async_read_some(socket_, buffer_, parser, kTuple);
+        co_await beast::http::async_read_some(stream_, buffer_, parser, kTuple);
     if (timed_out_) co_return Refusal(408, "the upload did not come in time");
     if (ec == beast::http::error::body_limit) {
       co_return Refusal(
@@ -387,23 +451,13 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
     const std::string_view bytes(chunk.get(), kReadSize - body.size);
     if (bytes.empty()) continue;
     received += bytes.size();
-    if (!exchange.lease.Grow(bytes.size())) {
-      co_return Refusal(429, "too many uploads at the same time");
-    }
-    if (form.has_value()) {
-      const absl::Status status = form->Feed(bytes);
-      if (absl::IsResourceExhausted(status)) {
-        co_return Refusal(413, std::string(Message(status)));
-      }
-      if (!status.ok()) co_return ProblemFrom(status);
-    } else {
-      if (request.body.capacity() - request.body.size() < bytes.size()) {
-        request.body.reserve(
-            std::max<uint64_t>(std::min<uint64_t>(length, 2 * request.body.capacity()),
-                               request.body.size() + bytes.size()));
-      }
-      request.body += bytes;
-    }
+    auto refusal = decompressor.has_value() ? sink.TakeCompressed(*decompressor, bytes)
+                                            : sink.Take(bytes);
+    if (refusal.has_value()) co_return refusal;
+  }
+  if (decompressor.has_value()) {
+    const absl::Status status = decompressor->Finish();
+    if (!status.ok()) co_return ProblemFrom(status);
   }
   if (form.has_value()) {
     auto parts = std::move(*form).Finish();
@@ -414,18 +468,35 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
 }
 
 void Connection::WatchForDisconnect(std::shared_ptr<Mailbox> mailbox) {
-  socket_.async_wait(
+  socket().async_wait(
       net::socket_base::wait_read,
       [self = shared_from_this(), mailbox = std::move(mailbox)](const error_code& ec) {
-        if (ec || !mailbox->wake) return;
-        char byte;
-        const ssize_t n =
-            ::recv(self->socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        // Bytes are the next request, which waits its turn.
-        if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return;
-        mailbox->disconnected = true;
-        mailbox->Wake();
+        if (!ec && mailbox->wake) self->LookForDisconnect(mailbox);
       });
+}
+
+void Connection::LookForDisconnect(std::shared_ptr<Mailbox> mailbox) {
+  const int fd = socket().native_handle();
+  char byte;
+  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  bool gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+  if (n > 0 && stream_.tls() == nullptr) return;  // the next request, which waits
+  if (n > 0) {
+    // Bytes are the next request, or TLS's own farewell, behind which the end may follow.
+    pollfd p = {fd, POLLRDHUP, 0};
+    gone = ::poll(&p, 1, 0) > 0;
+    if (!gone) {
+      watch_timer_.expires_after(kDisconnectLook);
+      watch_timer_.async_wait([self = shared_from_this(),
+                               mailbox = std::move(mailbox)](const error_code& ec) {
+        if (!ec && mailbox->wake) self->LookForDisconnect(mailbox);
+      });
+      return;
+    }
+  }
+  if (!gone) return;
+  mailbox->disconnected = true;
+  mailbox->Wake();
 }
 
 net::awaitable<std::optional<Response>> Connection::Handle(Exchange& exchange) {
@@ -446,7 +517,9 @@ net::awaitable<std::optional<Response>> Connection::Handle(Exchange& exchange) {
   handed.received = request.received;
   handed.deadline = deadline;
   handed.cancellation = cancellation;
-  const auto post = [mailbox](std::optional<Response> response) {
+  const ContentCoding coding = ChooseCoding(request.head.Header("accept-encoding"));
+  const auto post = [mailbox, coding](std::optional<Response> response) {
+    if (response.has_value()) CompressAnswer(coding, *response);
     net::post(mailbox->executor, [mailbox, response = std::move(response)]() mutable {
       mailbox->answered = true;
       mailbox->response = std::move(response);
@@ -463,14 +536,15 @@ net::awaitable<std::optional<Response>> Connection::Handle(Exchange& exchange) {
   }
 
   WatchForDisconnect(mailbox);
-  while (!mailbox->answered && !mailbox->disconnected && socket_.is_open() &&
+  while (!mailbox->answered && !mailbox->disconnected && socket().is_open() &&
          TimePoint::clock::now() < deadline) {
     answer_timer_.expires_at(deadline);
     co_await answer_timer_.async_wait(kTuple);
   }
   mailbox->wake = nullptr;
+  watch_timer_.cancel();
   error_code ignored;
-  socket_.cancel(ignored);  // the watch
+  socket().cancel(ignored);  // the watch
   if (mailbox->answered) {
     if (mailbox->response.has_value()) co_return std::move(mailbox->response);
     spdlog::error("a handler gave no answer: {} id={}", ForLog(request.head.path),
@@ -479,7 +553,7 @@ net::awaitable<std::optional<Response>> Connection::Handle(Exchange& exchange) {
     co_return ErrorResponse(problem, request.head, exchange.audience(), context_.app.web);
   }
   cancellation->Cancel();
-  if (mailbox->disconnected || !socket_.is_open()) {
+  if (mailbox->disconnected || !socket().is_open()) {
     spdlog::info("{} {} 499 0 {:.1f} ms id={}", ForLog(request.head.method_name),
                  ForLog(request.head.path),
                  Milliseconds(TimePoint::clock::now() - request.received),
@@ -508,19 +582,28 @@ net::awaitable<void> Connection::Write(Exchange& exchange, Response response) {
   if (!response.content_type.empty()) {
     message.set(field::content_type, response.content_type);
   }
-  for (const auto& [name, value] : response.headers) message.set(name, value);
+  AddCorsHeaders(context_.options.cors, head, response.headers);
+  for (const auto& [name, value] : response.headers) {
+    if (name == "Vary") {
+      message.insert(name, value);
+    } else {
+      message.set(name, value);
+    }
+  }
   message.keep_alive(exchange.keep_alive);
   const size_t body_bytes = response.body.size();
-  if (response.status != 304) message.content_length(body_bytes);
+  if (response.status != 304 && response.status != 204) {
+    message.content_length(body_bytes);
+  }
   if (head.method != Method::kHead) message.body() = std::move(response.body);
   Arm(context_.options.write_timeout +
       std::chrono::milliseconds(body_bytes * 1000 /
                                 context_.options.min_bytes_per_second));
   beast::http::response_serializer<beast::http::string_body> serializer(message);
-  const auto [ec, n] = co_await beast::http::async_write(socket_, serializer, kTuple);
+  const auto [ec, n] = co_await beast::http::async_write(stream_, serializer, kTuple);
   if (ec) {
     error_code ignored;
-    socket_.close(ignored);
+    socket().close(ignored);
   }
   const bool is_probe = exchange.route != nullptr && exchange.route->is_probe;
   spdlog::log(is_probe ? spdlog::level::debug : spdlog::level::info,
@@ -532,14 +615,15 @@ net::awaitable<void> Connection::Write(Exchange& exchange, Response response) {
 // Closing while the client still sends would make its system throw away our
 // answer: what comes is read and dropped until the client closes or time is up.
 net::awaitable<void> Connection::Linger() {
+  co_await CloseTls();
   error_code ignored;
-  socket_.shutdown(net::socket_base::shutdown_send, ignored);
+  socket().shutdown(net::socket_base::shutdown_send, ignored);
   if (ignored) co_return;
   const auto chunk = std::make_unique<char[]>(kReadSize);
   Arm(context_.options.linger);
   while (!timed_out_) {
     const auto [ec, n] =
-        co_await socket_.async_read_some(net::buffer(chunk.get(), kReadSize), kTuple);
+        co_await socket().async_read_some(net::buffer(chunk.get(), kReadSize), kTuple);
     if (ec) break;
   }
 }

@@ -17,6 +17,7 @@
 #include "serving/http/problem.h"
 #include "serving/http/router.h"
 #include "serving/http/server.h"
+#include "serving/http/stream.h"
 
 namespace oriel::serving::http {
 
@@ -47,11 +48,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   // One request and what becomes of it.
   struct Exchange;
+  class BodySink;
   // The answer on its way from a worker to this thread.
   struct Mailbox;
 
   // False: the connection ends.
   boost::asio::awaitable<bool> ServeOne();
+  boost::asio::awaitable<bool> Handshake();
+  // Tells the client that nothing follows, and waits a moment for its word.
+  boost::asio::awaitable<void> CloseTls();
   boost::asio::awaitable<bool> WaitReadable(std::chrono::milliseconds timeout);
   template <typename Parser>
   boost::asio::awaitable<std::optional<Problem>> ReadBody(Exchange& exchange,
@@ -60,16 +65,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> Write(Exchange& exchange, Response response);
   boost::asio::awaitable<void> Linger();
   void WatchForDisconnect(std::shared_ptr<Mailbox> mailbox);
+  void LookForDisconnect(std::shared_ptr<Mailbox> mailbox);
 
   void Arm(Duration timeout);  // socket operations end when it passes
   void ArmAt(TimePoint deadline);
   std::string NewRequestId();
+  boost::asio::ip::tcp::socket& socket() { return stream_.socket(); }
 
-  boost::asio::ip::tcp::socket socket_;
+  Stream stream_;
+  std::string peer_;  // address
   ConnectionContext& context_;
   boost::beast::flat_buffer buffer_;
   boost::asio::steady_timer timer_;         // of reads and writes
   boost::asio::steady_timer answer_timer_;  // of the answer
+  boost::asio::steady_timer watch_timer_;   // of looks for a client that left
   bool timed_out_ = false;
   bool idle_ = false;
 };

@@ -44,7 +44,7 @@ TEST_F(ServerTest, TakesAnyImageTypeOrNone) {
   }
   for (const char* type :
        {"Content-Type: text/html\r\n", "Content-Type: ;;\r\n",
-        "Content-Type: application/json\r\n", "Content-Encoding: gzip\r\n"}) {
+        "Content-Type: application/json\r\n", "Content-Encoding: br\r\n"}) {
     ExpectJsonError(Ask(Post("/api/classify", FakeImage(1), type)), 415);
   }
 }

@@ -29,6 +29,9 @@ struct RequestHead {
   std::vector<std::string> path_parameters;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string id;  // of the request, for logs and answers
+  // Who sent it: the name of the API key, else the address (ClientAddress).
+  std::string client;
+  bool is_admin = false;  // came with an admin's key
 
   // The header's first value; "" when there is none. Names ignore case.
   std::string_view Header(std::string_view name) const;
@@ -95,7 +98,8 @@ struct Response {
   int status = 200;
   std::string content_type;
   std::string body;
-  std::vector<std::pair<std::string, std::string>> headers;  // further ones
+  // Further ones; a later one replaces an earlier one of its name.
+  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 // Takes the answer of one request, once, from any thread. Dropped without an

@@ -54,14 +54,16 @@ void ControlModel(App& app, Request request, Responder responder,
                   void (ModelRepository::*control)(std::string, ModelRepository::Done)) {
   const std::string name = request.head.path_parameters[0];
   auto shared = std::make_shared<Responder>(std::move(responder));
+  const bool allowed = app.models.options().load_on_demand || request.head.is_admin;
   const auto answer = [&app, head = request.head, shared](const absl::Status& status) {
     if (!status.ok()) return std::move(*shared).Send(Failure(status, head, app));
     std::move(*shared).Send({.content_type = "application/json", .body = "{}"});
   };
-  if (!app.models.options().load_on_demand) {
+  if (!allowed) {
     return answer(InvalidArgument(
         "models are loaded as their folders say: start the server with "
-        "--load-on-demand to load and unload them by request"));
+        "--load-on-demand to load and unload them by request, or send an admin's API "
+        "key"));
   }
   (app.models.*control)(name, answer);
 }
@@ -74,9 +76,9 @@ void GetServerMetadata(App&, Request, Responder responder) {
   json.Key("name").String("oriel");
   json.Key("version").String(ORIEL_VERSION);
   json.Key("extensions").BeginArray();
-  for (const char* extension : {"binary_tensor_data", "classification",
-                                "model_configuration", "model_repository", "parameters",
-                                "statistics"}) {
+  for (const char* extension :
+       {"binary_tensor_data", "classification", "model_configuration", "model_repository",
+        "parameters", "statistics"}) {
     json.String(extension);
   }
   json.EndArray().EndObject();

@@ -10,14 +10,6 @@
 namespace oriel::serving::http {
 namespace {
 
-bool WantsHtml(const RequestHead& head, Audience audience) {
-  const std::string_view accept = head.Header("accept");
-  const bool html = ListHolds(accept, "text/html");
-  const bool json = ListHolds(accept, "application/json");
-  if (html != json) return html;
-  return audience == Audience::kPerson;
-}
-
 const char* RetryAfter(int status) {
   switch (status) {
     case 429:
@@ -37,8 +29,14 @@ std::string_view ReasonPhrase(int status) {
       return "OK";
     case 304:
       return "Not Modified";
+    case 204:
+      return "No Content";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -76,6 +74,10 @@ Problem ProblemFrom(const absl::Status& status) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kOutOfRange:
       return with(400);
+    case absl::StatusCode::kUnauthenticated:
+      return with(401);
+    case absl::StatusCode::kPermissionDenied:
+      return with(403);
     case absl::StatusCode::kNotFound:
       return with(404);
     case absl::StatusCode::kResourceExhausted:
@@ -103,6 +105,14 @@ Problem ImageProblem(const absl::Status& status, Bytes image) {
   return ProblemFrom(status);
 }
 
+bool WantsHtml(const RequestHead& head, Audience audience) {
+  const std::string_view accept = head.Header("accept");
+  const bool html = ListHolds(accept, "text/html");
+  const bool json = ListHolds(accept, "application/json");
+  if (html != json) return html;
+  return audience == Audience::kPerson;
+}
+
 Response ErrorResponse(const Problem& problem, const RequestHead& head, Audience audience,
                        const Web& web) {
   Response response;
@@ -124,6 +134,9 @@ Response ErrorResponse(const Problem& problem, const RequestHead& head, Audience
   if (const char* seconds = RetryAfter(problem.status)) {
     response.headers.emplace_back("Retry-After", seconds);
   }
+  // Later ones replace those of the same name.
+  response.headers.insert(response.headers.end(), problem.headers.begin(),
+                          problem.headers.end());
   return response;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/status.h"
@@ -15,6 +17,7 @@ class Web;
 struct Problem {
   int status = 500;
   std::string reason;  // holds nothing that the client must not see
+  std::vector<std::pair<std::string, std::string>> headers = {};  // of the answer
 };
 
 // "Too Many Requests".
@@ -27,6 +30,9 @@ Problem ProblemFrom(const absl::Status& status);
 // Why an image was not classified: 415 for bytes of no known format, 400 for a
 // known one that is broken, the rest as ProblemFrom.
 Problem ImageProblem(const absl::Status& status, Bytes image);
+
+// Whether an error is to be a page, by what the client accepts and whom the route is for.
+bool WantsHtml(const RequestHead& head, Audience audience);
 
 // JSON {"error", "status", "request_id"} or a page, by what the client accepts and
 // whom the route is for; Retry-After with 429 and 503. `head` may be half filled.

@@ -14,86 +14,95 @@
 namespace oriel::serving::http {
 namespace {
 
+using Handler = void (*)(App&, Request, Responder);
+
+constexpr Route Get(std::string_view path, Handler handle, Access access = Access::kUse) {
+  return {.method = Method::kGet,
+          .path = path,
+          .body = BodyKind::kNone,
+          .audience = Audience::kProgram,
+          .handle = handle,
+          .access = access};
+}
+
+constexpr Route Probe(std::string_view path, Handler handle,
+                      Access access = Access::kPublic) {
+  Route route = Get(path, handle, access);
+  route.is_probe = true;
+  return route;
+}
+
+// A body of any kind but a form, JSON most likely.
+constexpr Route Post(std::string_view path, Handler handle,
+                     Access access = Access::kUse) {
+  Route route = Get(path, handle, access);
+  route.method = Method::kPost;
+  route.body = BodyKind::kAny;
+  return route;
+}
+
+constexpr Route Infer(std::string_view path, Handler handle) {
+  Route route = Post(path, handle);
+  route.admit = AdmitInference;
+  return route;
+}
+
+constexpr Route Images(std::string_view path, BodyKind body, Handler handle) {
+  Route route = Post(path, handle);
+  route.body = body;
+  route.admit = AdmitImages;
+  return route;
+}
+
+constexpr Route ForPeople(Route route) {
+  route.audience = Audience::kPerson;
+  return route;
+}
+
 constexpr Route kRoutes[] = {
-    {Method::kGet, "/", BodyKind::kNone, Audience::kPerson, nullptr, GetPage},
-    {Method::kPost, "/", BodyKind::kForm, Audience::kPerson, AdmitImages, PostPage},
-    {Method::kGet, "/style.css", BodyKind::kNone, Audience::kPerson, nullptr, GetStyle},
-    {Method::kGet, "/script.js", BodyKind::kNone, Audience::kPerson, nullptr, GetScript},
-    {Method::kPost, "/api/classify", BodyKind::kImage, Audience::kProgram, AdmitImages,
-     PostClassify},
-    {Method::kGet, "/api/models", BodyKind::kNone, Audience::kProgram, nullptr,
-     GetModels},
-    {Method::kGet, "/healthz", BodyKind::kNone, Audience::kProgram, nullptr, GetHealthz,
-     true},
-    {Method::kGet, "/readyz", BodyKind::kNone, Audience::kProgram, nullptr, GetReadyz,
-     true},
+    ForPeople(Get("/", GetPage)),
+    ForPeople(Images("/", BodyKind::kForm, PostPage)),
+    ForPeople(Get("/style.css", GetStyle, Access::kPublic)),
+    ForPeople(Get("/script.js", GetScript, Access::kPublic)),
+    Images("/api/classify", BodyKind::kImage, PostClassify),
+    Get("/api/models", GetModels),
+    Probe("/healthz", GetHealthz),
+    Probe("/readyz", GetReadyz),
     // Open Inference.
-    {Method::kGet, "/v2", BodyKind::kNone, Audience::kProgram, nullptr,
-     GetServerMetadata},
-    {Method::kGet, "/v2/health/live", BodyKind::kNone, Audience::kProgram, nullptr,
-     GetServerLive, true},
-    {Method::kGet, "/v2/health/ready", BodyKind::kNone, Audience::kProgram, nullptr,
-     GetServerReady, true},
+    Get("/v2", GetServerMetadata),
+    Probe("/v2/health/live", GetServerLive),
+    Probe("/v2/health/ready", GetServerReady),
     // Before a model of that name.
-    {Method::kGet, "/v2/models/stats", BodyKind::kNone, Audience::kProgram, nullptr,
-     GetStatistics},
-    {Method::kGet, "/v2/models/{model}", BodyKind::kNone, Audience::kProgram, nullptr,
-     GetInferenceMetadata},
-    {Method::kGet, "/v2/models/{model}/ready", BodyKind::kNone, Audience::kProgram,
-     nullptr, GetModelReady, true},
-    {Method::kGet, "/v2/models/{model}/config", BodyKind::kNone, Audience::kProgram,
-     nullptr, GetModelConfig},
-    {Method::kGet, "/v2/models/{model}/stats", BodyKind::kNone, Audience::kProgram,
-     nullptr, GetStatistics},
-    {Method::kPost, "/v2/models/{model}/infer", BodyKind::kAny, Audience::kProgram,
-     AdmitInference, PostInfer},
-    {Method::kGet, "/v2/models/{model}/versions/{version}", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetInferenceMetadata},
-    {Method::kGet, "/v2/models/{model}/versions/{version}/ready", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetModelReady, true},
-    {Method::kGet, "/v2/models/{model}/versions/{version}/config", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetModelConfig},
-    {Method::kGet, "/v2/models/{model}/versions/{version}/stats", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetStatistics},
-    {Method::kPost, "/v2/models/{model}/versions/{version}/infer", BodyKind::kAny,
-     Audience::kProgram, AdmitInference, PostInfer},
-    {Method::kPost, "/v2/repository/index", BodyKind::kAny, Audience::kProgram, nullptr,
-     PostRepositoryIndex},
-    {Method::kPost, "/v2/repository/models/{model}/load", BodyKind::kAny,
-     Audience::kProgram, nullptr, PostLoadModel},
-    {Method::kPost, "/v2/repository/models/{model}/unload", BodyKind::kAny,
-     Audience::kProgram, nullptr, PostUnloadModel},
+    Get("/v2/models/stats", GetStatistics),
+    Get("/v2/models/{model}", GetInferenceMetadata),
+    Probe("/v2/models/{model}/ready", GetModelReady, Access::kUse),
+    Get("/v2/models/{model}/config", GetModelConfig),
+    Get("/v2/models/{model}/stats", GetStatistics),
+    Infer("/v2/models/{model}/infer", PostInfer),
+    Get("/v2/models/{model}/versions/{version}", GetInferenceMetadata),
+    Probe("/v2/models/{model}/versions/{version}/ready", GetModelReady, Access::kUse),
+    Get("/v2/models/{model}/versions/{version}/config", GetModelConfig),
+    Get("/v2/models/{model}/versions/{version}/stats", GetStatistics),
+    Infer("/v2/models/{model}/versions/{version}/infer", PostInfer),
+    Post("/v2/repository/index", PostRepositoryIndex),
+    Post("/v2/repository/models/{model}/load", PostLoadModel, Access::kAdmin),
+    Post("/v2/repository/models/{model}/unload", PostUnloadModel, Access::kAdmin),
     // TensorFlow Serving.
-    {Method::kGet, "/v1/models/{model}", BodyKind::kNone, Audience::kProgram, nullptr,
-     GetModelStatus},
-    {Method::kGet, "/v1/models/{model}/metadata", BodyKind::kNone, Audience::kProgram,
-     nullptr, GetModelMetadata},
-    {Method::kPost, "/v1/models/{model}:predict", BodyKind::kAny, Audience::kProgram,
-     AdmitInference, PostPredict},
-    {Method::kPost, "/v1/models/{model}:classify", BodyKind::kAny, Audience::kProgram,
-     AdmitInference, PostClassifyExamples},
-    {Method::kPost, "/v1/models/{model}:regress", BodyKind::kAny, Audience::kProgram,
-     AdmitInference, PostRegress},
-    {Method::kGet, "/v1/models/{model}/versions/{version}", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetModelStatus},
-    {Method::kGet, "/v1/models/{model}/versions/{version}/metadata", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetModelMetadata},
-    {Method::kPost, "/v1/models/{model}/versions/{version}:predict", BodyKind::kAny,
-     Audience::kProgram, AdmitInference, PostPredict},
-    {Method::kPost, "/v1/models/{model}/versions/{version}:classify", BodyKind::kAny,
-     Audience::kProgram, AdmitInference, PostClassifyExamples},
-    {Method::kPost, "/v1/models/{model}/versions/{version}:regress", BodyKind::kAny,
-     Audience::kProgram, AdmitInference, PostRegress},
-    {Method::kGet, "/v1/models/{model}/labels/{label}", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetModelStatus},
-    {Method::kGet, "/v1/models/{model}/labels/{label}/metadata", BodyKind::kNone,
-     Audience::kProgram, nullptr, GetModelMetadata},
-    {Method::kPost, "/v1/models/{model}/labels/{label}:predict", BodyKind::kAny,
-     Audience::kProgram, AdmitInference, PostPredict},
-    {Method::kPost, "/v1/models/{model}/labels/{label}:classify", BodyKind::kAny,
-     Audience::kProgram, AdmitInference, PostClassifyExamples},
-    {Method::kPost, "/v1/models/{model}/labels/{label}:regress", BodyKind::kAny,
-     Audience::kProgram, AdmitInference, PostRegress},
+    Get("/v1/models/{model}", GetModelStatus),
+    Get("/v1/models/{model}/metadata", GetModelMetadata),
+    Infer("/v1/models/{model}:predict", PostPredict),
+    Infer("/v1/models/{model}:classify", PostClassifyExamples),
+    Infer("/v1/models/{model}:regress", PostRegress),
+    Get("/v1/models/{model}/versions/{version}", GetModelStatus),
+    Get("/v1/models/{model}/versions/{version}/metadata", GetModelMetadata),
+    Infer("/v1/models/{model}/versions/{version}:predict", PostPredict),
+    Infer("/v1/models/{model}/versions/{version}:classify", PostClassifyExamples),
+    Infer("/v1/models/{model}/versions/{version}:regress", PostRegress),
+    Get("/v1/models/{model}/labels/{label}", GetModelStatus),
+    Get("/v1/models/{model}/labels/{label}/metadata", GetModelMetadata),
+    Infer("/v1/models/{model}/labels/{label}:predict", PostPredict),
+    Infer("/v1/models/{model}/labels/{label}:classify", PostClassifyExamples),
+    Infer("/v1/models/{model}/labels/{label}:regress", PostRegress),
 };
 
 // What stands for the names of `pattern`; nullopt when `path` is no such path.

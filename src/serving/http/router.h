@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serving/api_keys.h"
 #include "serving/http/message.h"
 
 namespace oriel::serving::http {
@@ -32,11 +33,12 @@ struct Route {
   Audience audience;
   // Looks at the head alone, before the body is read; an error refuses the request.
   // May be null.
-  absl::Status (*admit)(App& app, const RequestHead& head);
+  absl::Status (*admit)(App& app, const RequestHead& head) = nullptr;
   // Must not block and must not throw.
-  void (*handle)(App& app, Request request, Responder responder);
+  void (*handle)(App& app, Request request, Responder responder) = nullptr;
   // Asked every few seconds by whatever watches the server: logged at debug level.
   bool is_probe = false;
+  Access access = Access::kUse;  // what a client needs a key for, where there are keys
 };
 
 // All endpoints of the server.

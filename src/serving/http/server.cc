@@ -221,7 +221,8 @@ std::string Server::url() const {
   // As the user said it: "localhost" is nicer than "127.0.0.1".
   const std::string& host = impl_->options().host;
   const bool v6 = host.find(':') != std::string::npos;
-  return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port());
+  return fmt::format("{}://{}{}{}:{}", impl_->options().tls != nullptr ? "https" : "http",
+                     v6 ? "[" : "", host, v6 ? "]" : "", port());
 }
 
 void Server::Drain() { impl_->RequestDrain(); }

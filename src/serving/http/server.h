@@ -9,12 +9,20 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
+#include "serving/http/client_address.h"
+#include "serving/http/cors.h"
+
+namespace oriel::serving {
+class Gatekeeper;
+}
 
 namespace oriel::serving::http {
 
 class App;
+class TlsContext;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an address or a name
@@ -36,6 +44,11 @@ struct ServerOptions {
   // that the client gets to see why.
   std::chrono::milliseconds linger{3'000};
   std::chrono::milliseconds drain_grace{30'000};
+  std::shared_ptr<TlsContext> tls;   // null: in the clear
+  Gatekeeper* gatekeeper = nullptr;  // null: everybody may call everything
+  CorsPolicy cors;
+  // Whose X-Forwarded-For is believed.
+  std::vector<Network> trusted_proxies;
   // SIGINT and SIGTERM drain the server; a second one ends the process.
   bool handle_signals = false;
 };

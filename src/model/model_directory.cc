@@ -95,6 +95,9 @@ absl::StatusOr<ModelDirectory> FindModel(std::string_view model, const fs::path&
     return NotFound("{}: no model here: neither {} nor a folder with a version's number",
                     Printable(path.string()), kConfigFile);
   }
+  if (model.ends_with(".pb") || model.ends_with(".pbtxt")) {
+    return NotFound("{}: No such file or directory", model);
+  }
   return NotFound("model '{}' is not exported ({}); 'oriel export {}' makes it", model,
                   ExportedModels(root), model);
 }

@@ -101,6 +101,8 @@ TEST_F(ModelDirectoryTest, SaysHowToGetAMissingModel) {
   error = FindModel("net", root()).status();
   EXPECT_THAT(std::string(Message(error)), HasSubstr("other"));
   EXPECT_EQ(FindModel("../x/y", root()).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Message(FindModel("graph.pb", root()).status()),
+            "graph.pb: No such file or directory");
 }
 
 TEST_F(ModelDirectoryTest, PrefersTheFullModel) {

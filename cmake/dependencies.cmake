@@ -2,6 +2,10 @@
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(absl REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+# It comes with -pthread, which precompiled headers are made without.
+set_target_properties(re2::re2 PROPERTIES INTERFACE_COMPILE_OPTIONS "")
+find_program(ORIEL_GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json url)
 find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)

@@ -33,7 +33,7 @@ SIDEWAYS = {("tensor", "base")}
 FENCED = {
     r"(oneapi/dnnl/|dnnl)": ["engine/onednn"],
     r"boost/(beast|asio)": ["serving/http"],
-    r"grpc(pp)?/": ["serving/grpc"],
+    r"(grpc(pp)?/|.*\.grpc\.pb\.h)": ["serving/grpc"],
     r"(jpeglib|spng|webp/|gif_lib)": ["image"],
     r"(archive|curl/)": ["model"],
     r"CLI/": ["cli"],

@@ -5,6 +5,7 @@
 build_packages=(
   ca-certificates cmake g++ ninja-build pkg-config
   libabsl-dev protobuf-compiler libprotobuf-dev
+  libgrpc++-dev protobuf-compiler-grpc
   libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev
   libssl-dev libspdlog-dev libcli11-dev libkainjow-mustache-dev
   libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev

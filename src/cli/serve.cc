@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "cli/validators.h"
 #include "model/model_directory.h"
 #include "model/session.h"
+#include "serving/grpc/server.h"
 #include "serving/http/app.h"
 #include "serving/http/server.h"
 #include "serving/http/web.h"
@@ -41,6 +43,9 @@ struct Flags {
   double poll_interval = 2;
   std::string host = "127.0.0.1";
   int port = 8000;
+  std::optional<int> grpc_port;
+  bool no_grpc = false;
+  int grpc_max_message_mb = 64;
   int top_k = 5;
   int max_batch = 8;
   int64_t max_delay_us = 2000;
@@ -174,6 +179,43 @@ absl::Status NothingLoaded(const serving::ModelRepository& models) {
   return first.ok() ? Unavailable("no model could be loaded") : first;
 }
 
+// Where nothing is said, the port that Triton's clients know, or, beside an HTTP port
+// that is any, any.
+uint16_t GrpcPort(const Flags& flags) {
+  constexpr int kDefault = 8001;
+  return static_cast<uint16_t>(flags.grpc_port.value_or(flags.port == 0 ? 0 : kDefault));
+}
+
+// Null with --no-grpc.
+absl::StatusOr<std::unique_ptr<serving::grpc::Server>> StartGrpc(
+    const Flags& flags, serving::ModelRepository& models, serving::WorkerPool& pool,
+    const std::atomic<bool>& draining, const serving::http::ServerOptions& http) {
+  if (flags.no_grpc) return nullptr;
+  serving::grpc::ServerOptions options;
+  options.host = flags.host;
+  options.port = GrpcPort(flags);
+  options.top_k = flags.top_k;
+  options.max_message_bytes = uint64_t{1} * flags.grpc_max_message_mb << 20;
+  options.max_upload_bytes = uint64_t{1} * flags.max_upload_mb << 20;
+  options.request_timeout = Seconds(flags.request_timeout);
+  options.drain_grace = Seconds(flags.grace);
+  options.gatekeeper = http.gatekeeper;
+  options.trusted_proxies = http.trusted_proxies;
+  if (!flags.access.tls_certificate.empty()) {
+    options.tls = {flags.access.tls_certificate, flags.access.tls_key,
+                   flags.access.tls_client_authorities};
+  }
+  auto server = serving::grpc::Server::Start(models, pool, serving::Clock::Real(),
+                                             draining, options);
+  if (!server.ok()) {
+    return absl::Status(server.status().code(),
+                        fmt::format("{} (--grpc-port takes another, --no-grpc does "
+                                    "without)",
+                                    Message(server.status())));
+  }
+  return server;
+}
+
 absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(serving::ModelRepositoryOptions repository_options,
                    RepositoryOptions(flags));
@@ -213,6 +255,9 @@ absl::StatusOr<int> Run(const Flags& flags) {
   // The address is taken, and /healthz answers, before the model is read.
   ASSIGN_OR_RETURN(const auto server, serving::http::Server::Start(app, server_options));
 
+  ASSIGN_OR_RETURN(const auto grpc_server,
+                   StartGrpc(flags, models, pool, app.draining, server_options));
+
   models.Start();
   models.AwaitStarted();
   const absl::Status loaded =
@@ -224,9 +269,11 @@ absl::StatusOr<int> Run(const Flags& flags) {
     fmt::print("Oriel serves {} at {}\n",
                model.ok() ? (*model)->session().config().title : "models on demand",
                server->url());
+    if (grpc_server != nullptr) fmt::print("gRPC at {}\n", grpc_server->address());
     std::fflush(stdout);
   }
   server->Wait();
+  if (grpc_server != nullptr) grpc_server->Wait();
   // Nobody waits for an answer any more; what is in work ends before its threads
   // and before the server that it would report to.
   models.Stop(serving::TimePoint::min());
@@ -290,6 +337,17 @@ Action SetupServe(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--port", flags->port, "Port; 0 takes any that is free")
       ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command
+      .add_option("--grpc-port", flags->grpc_port,
+                  "Port of gRPC (default: 8001, with --port 0 any that is free); 0 takes "
+                  "any that is free")
+      ->check(CLI::Range(0, 65535));
+  command.add_flag("--no-grpc", flags->no_grpc, "Serve HTTP alone");
+  command
+      .add_option("--grpc-max-message-mb", flags->grpc_max_message_mb,
+                  "Largest message over gRPC, in MiB")
+      ->check(CLI::Range(1, 2047))
       ->capture_default_str();
   command
       .add_option("--top-k", flags->top_k, "Labels of an answer, unless the client says")

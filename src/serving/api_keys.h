@@ -32,8 +32,8 @@ class ApiKeys {
     std::array<uint8_t, 32> sha256{};
   };
 
-  // One key per line: scope, name, SHA-256 of the key as hex. Empty lines and what follows
-  // a '#' are skipped. kInvalidArgument names the line.
+  // One key per line: scope, name, SHA-256 of the key as hex. Empty lines and what
+  // follows a '#' are skipped. kInvalidArgument names the line.
   static absl::StatusOr<ApiKeys> Parse(std::string_view text);
   // kPermissionDenied for a file that others may write.
   static absl::StatusOr<ApiKeys> Read(const std::filesystem::path& path);

@@ -19,11 +19,11 @@ constexpr char kSecretHash[] =
     "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 
 TEST(ApiKeysTest, FindsKeysByWhatTheyHashTo) {
-  ASSERT_OK_AND_ASSIGN(
-      const ApiKeys keys,
-      ApiKeys::Parse(fmt::format("# those of the shop\n\nuse\tshop  {}\r\n"
-                                 "admin me {} # mine\nmetrics prometheus {}",
-                                 kSecretHash, std::string(64, 'A'), std::string(64, '0'))));
+  ASSERT_OK_AND_ASSIGN(const ApiKeys keys,
+                       ApiKeys::Parse(fmt::format(
+                           "# those of the shop\n\nuse\tshop  {}\r\n"
+                           "admin me {} # mine\nmetrics prometheus {}",
+                           kSecretHash, std::string(64, 'A'), std::string(64, '0'))));
   EXPECT_EQ(keys.size(), 3);
   const ApiKeys::Key* key = keys.Find("secret");
   ASSERT_NE(key, nullptr);
@@ -68,7 +68,8 @@ TEST(ApiKeysTest, Errors) {
       {"use me secret", "64 hex digits"},
       {"use me " + hash + "0", "64 hex digits"},
       {"use me " + hash + " more", "64 hex digits"},
-      {"use me " + hash + "\nuse me " + std::string(64, '0'), "line 2: name 'me' comes twice"},
+      {"use me " + hash + "\nuse me " + std::string(64, '0'),
+       "line 2: name 'me' comes twice"},
       {"use me " + hash + "\nuse you " + hash, "line 2: 'you' has the key of 'me'"}};
   for (const auto& [text, reason] : cases) {
     EXPECT_THAT(ApiKeys::Parse(text).status().ToString(), HasSubstr(reason)) << text;

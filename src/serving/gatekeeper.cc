@@ -51,9 +51,9 @@ Admission Gatekeeper::Admit(Access access, const Credentials& credentials) {
   }
   if (keys == nullptr) return admission;
   if (key == nullptr) {
-    admission.status = absl::UnauthenticatedError(
-        credentials.key.empty() ? "this call needs an API key"
-                                : "this API key is not known");
+    admission.status =
+        absl::UnauthenticatedError(credentials.key.empty() ? "this call needs an API key"
+                                                           : "this API key is not known");
   } else if (!ApiKeys::Opens(*key, access)) {
     admission.status = absl::PermissionDeniedError(
         fmt::format("this call needs an API key for '{}', this one is for '{}'",

@@ -38,7 +38,8 @@ TEST_F(GatekeeperTest, LetsEverybodyInWithoutKeys) {
   EXPECT_FALSE(gatekeeper_->needs_keys());
   for (const Access access :
        {Access::kPublic, Access::kUse, Access::kMetrics, Access::kAdmin}) {
-    const Admission admission = gatekeeper_->Admit(access, {.key = "x", .address = "::1"});
+    const Admission admission =
+        gatekeeper_->Admit(access, {.key = "x", .address = "::1"});
     EXPECT_OK(admission.status);
     EXPECT_FALSE(admission.is_admin);
   }

@@ -9,9 +9,13 @@
 #include "serving/http/json_document.h"
 #include "serving/http/open_inference_infer.h"
 #include "serving/model_repository.h"
+#include "serving/open_inference.h"
 
 namespace oriel::serving::http {
 namespace {
+
+using open_inference::kPlatform;
+using open_inference::kProbabilities;
 
 Response Json(JsonWriter json) {
   return {.content_type = "application/json", .body = std::move(json).Take()};
@@ -36,35 +40,17 @@ void WriteConfigTensor(JsonWriter& json, std::string_view name,
   json.EndArray();
 }
 
-// What Triton's clients call the states.
-std::string_view RepositoryState(VersionState state) {
-  switch (state) {
-    case VersionState::kAvailable:
-      return "READY";
-    case VersionState::kLoading:
-      return "LOADING";
-    case VersionState::kUnloading:
-      return "UNLOADING";
-    default:
-      return "UNAVAILABLE";
-  }
-}
-
 void ControlModel(App& app, Request request, Responder responder,
                   void (ModelRepository::*control)(std::string, ModelRepository::Done)) {
   const std::string name = request.head.path_parameters[0];
   auto shared = std::make_shared<Responder>(std::move(responder));
-  const bool allowed = app.models.options().load_on_demand || request.head.is_admin;
   const auto answer = [&app, head = request.head, shared](const absl::Status& status) {
     if (!status.ok()) return std::move(*shared).Send(Failure(status, head, app));
     std::move(*shared).Send({.content_type = "application/json", .body = "{}"});
   };
-  if (!allowed) {
-    return answer(InvalidArgument(
-        "models are loaded as their folders say: start the server with "
-        "--load-on-demand to load and unload them by request, or send an admin's API "
-        "key"));
-  }
+  const absl::Status allowed =
+      open_inference::CheckControl(app.models, request.head.is_admin);
+  if (!allowed.ok()) return answer(allowed);
   (app.models.*control)(name, answer);
 }
 
@@ -73,14 +59,10 @@ void ControlModel(App& app, Request request, Responder responder,
 void GetServerMetadata(App&, Request, Responder responder) {
   JsonWriter json;
   json.BeginObject();
-  json.Key("name").String("oriel");
+  json.Key("name").String(open_inference::kServerName);
   json.Key("version").String(ORIEL_VERSION);
   json.Key("extensions").BeginArray();
-  for (const char* extension :
-       {"binary_tensor_data", "classification", "model_configuration", "model_repository",
-        "parameters", "statistics"}) {
-    json.String(extension);
-  }
+  for (const std::string_view name : open_inference::kExtensions) json.String(name);
   json.EndArray().EndObject();
   std::move(responder).Send(Json(std::move(json)));
 }
@@ -92,12 +74,7 @@ void GetServerLive(App&, Request, Responder responder) {
 }
 
 void GetServerReady(App& app, Request request, Responder responder) {
-  absl::Status status;
-  if (app.draining) {
-    status = Unavailable("the server is shutting down");
-  } else if (!app.models.started()) {
-    status = Unavailable("models are still loading");
-  }
+  const absl::Status status = open_inference::ServerReadiness(app.models, app.draining);
   if (!status.ok()) {
     return std::move(responder).Send(Failure(status, request.head, app));
   }
@@ -125,15 +102,13 @@ void GetInferenceMetadata(App& app, Request request, Responder responder) {
     return std::move(responder).Send(Failure(model.status(), request.head, app));
   }
   const model::Session& session = (*model)->session();
-  const auto status = app.models.Status(session.name());
   JsonWriter json;
   json.BeginObject();
   json.Key("name").String(session.name());
   json.Key("versions").BeginArray();
-  if (status.ok()) {
-    for (auto it = status->versions.rbegin(); it != status->versions.rend(); ++it) {
-      if (it->state == VersionState::kAvailable) json.String(std::to_string(it->version));
-    }
+  for (const auto& version :
+       open_inference::AvailableVersions(app.models, session.name())) {
+    json.String(version);
   }
   json.EndArray();
   json.Key("platform").String(kPlatform);
@@ -157,7 +132,7 @@ void GetModelConfig(App& app, Request request, Responder responder) {
   json.BeginObject();
   json.Key("name").String(session.name());
   json.Key("platform").String(kPlatform);
-  json.Key("backend").String("oriel");
+  json.Key("backend").String(open_inference::kBackend);
   json.Key("max_batch_size").Integer(session.options().max_batch);
   json.Key("input").BeginArray().BeginObject();
   WriteConfigTensor(json, session.config().input,
@@ -199,23 +174,13 @@ void PostRepositoryIndex(App& app, Request request, Responder responder) {
   }
   JsonWriter json;
   json.BeginArray();
-  for (const ModelStatus& model : app.models.Index()) {
-    for (const VersionStatus& version : model.versions) {
-      const std::string_view state = RepositoryState(version.state);
-      if (ready_only && state != "READY") continue;
-      json.BeginObject();
-      json.Key("name").String(model.name);
-      json.Key("version").String(std::to_string(version.version));
-      json.Key("state").String(state);
-      json.Key("reason").String(Message(version.error));
-      json.EndObject();
-    }
-    // Known and never loaded.
-    if (model.versions.empty() && !ready_only) {
-      json.BeginObject().Key("name").String(model.name);
-      json.Key("state").String("UNAVAILABLE").Key("reason").String("unloaded");
-      json.EndObject();
-    }
+  for (const auto& entry : open_inference::RepositoryIndex(app.models, ready_only)) {
+    json.BeginObject();
+    json.Key("name").String(entry.name);
+    if (!entry.version.empty()) json.Key("version").String(entry.version);
+    json.Key("state").String(entry.state);
+    json.Key("reason").String(entry.reason);
+    json.EndObject();
   }
   json.EndArray();
   std::move(responder).Send(Json(std::move(json)));

@@ -10,14 +10,15 @@
 
 #include "image/decode.h"
 #include "serving/http/app.h"
+#include "serving/open_inference.h"
 
 namespace oriel::serving::http {
 namespace {
 
 constexpr char kLengthHeader[] = "Inference-Header-Content-Length";
-constexpr size_t kLengthPrefix = 4;  // of an element of a BYTES tensor
 
 using Kind = JsonValue::Kind;
+using open_inference::kProbabilities;
 
 const JsonValue* Parameter(const JsonValue& value, std::string_view name) {
   const JsonValue* parameters = value.Find("parameters");
@@ -54,36 +55,46 @@ absl::StatusOr<bool> Flag(const JsonValue& value, std::string_view what) {
   return value.boolean;
 }
 
+absl::StatusOr<std::vector<int64_t>> ShapeOf(const JsonValue& input) {
+  const JsonValue* shape = input.Find("shape");
+  if (shape == nullptr || !shape->is(Kind::kTensor) || shape->shape.size() != 1) {
+    return InvalidArgument("'shape' of an input is {}: want a list of numbers",
+                           shape == nullptr ? "missing" : shape->KindName());
+  }
+  constexpr float kLargest = 1 << 24;  // that a float counts to
+  std::vector<int64_t> dims;
+  for (const float size : shape->numbers) {
+    if (!(std::abs(size) <= kLargest) || size != std::floor(size)) {
+      return InvalidArgument("'shape' of an input has {}: want whole numbers up to {}",
+                             size, kLargest);
+    }
+    dims.push_back(static_cast<int64_t>(size));
+  }
+  return dims;
+}
+
 // The one input of a request.
-class InputTensor {
+class JsonInput {
  public:
-  static absl::StatusOr<InputTensor> Make(JsonValue& root, const model::Session& session) {
+  static absl::StatusOr<JsonInput> Make(JsonValue& root, const model::Session& session) {
     JsonValue* inputs = root.Find("inputs");
     if (inputs == nullptr || !inputs->is(Kind::kList) || inputs->items.size() != 1) {
       return InvalidArgument(
           "'inputs' is {}: want a list of one input",
-          inputs == nullptr ? "missing"
-                            : fmt::format("{} of {}", inputs->KindName(),
-                                          inputs->items.size()));
+          inputs == nullptr
+              ? "missing"
+              : fmt::format("{} of {}", inputs->KindName(), inputs->items.size()));
     }
-    InputTensor input(inputs->items[0], session);
-    if (!input.json_.is(Kind::kObject)) {
-      return InvalidArgument("an input is {}: want an object", input.json_.KindName());
+    JsonValue& json = inputs->items[0];
+    if (!json.is(Kind::kObject)) {
+      return InvalidArgument("an input is {}: want an object", json.KindName());
     }
-    ASSIGN_OR_RETURN(input.name_, StringMember(input.json_, "name"));
-    if (input.name_ != session.config().input && input.name_ != "image_bytes") {
-      return InvalidArgument("there is no input '{}': want '{}' or 'image_bytes'",
-                             input.name_, session.config().input);
-    }
-    ASSIGN_OR_RETURN(const std::string datatype, StringMember(input.json_, "datatype"));
-    if (datatype != "FP32" && datatype != "BYTES") {
-      return InvalidArgument("input '{}' has datatype {}: want FP32, or BYTES for encoded "
-                             "images",
-                             input.name_, datatype);
-    }
-    input.is_bytes_ = datatype == "BYTES";
-    RETURN_IF_ERROR(input.ReadShape());
-    return input;
+    ASSIGN_OR_RETURN(const std::string name, StringMember(json, "name"));
+    ASSIGN_OR_RETURN(const std::string datatype, StringMember(json, "datatype"));
+    ASSIGN_OR_RETURN(const std::vector<int64_t> shape, ShapeOf(json));
+    ASSIGN_OR_RETURN(auto tensor,
+                     open_inference::InputTensor::Make(session, name, datatype, shape));
+    return JsonInput(json, std::move(tensor));
   }
 
   // `binary`: what follows the JSON.
@@ -95,57 +106,35 @@ class InputTensor {
         return InvalidArgument("{} bytes follow the JSON, and no input wants them",
                                binary.size());
       }
-      return is_bytes_ ? BytesFromJson(*data) : FloatsFromJson(*data);
+      return tensor_.is_bytes() ? ImagesFromJson(*data) : FloatsFromJson(*data);
     }
     if (data != nullptr) {
-      return InvalidArgument("input '{}' has both data and binary_data_size", name_);
+      return InvalidArgument("input '{}' has both data and binary_data_size",
+                             tensor_.name());
     }
     if (size == nullptr && binary.empty()) {
-      return InvalidArgument("input '{}' has no data", name_);
+      return InvalidArgument("input '{}' has no data", tensor_.name());
     }
     if (size != nullptr) {
       ASSIGN_OR_RETURN(const int64_t bytes, WholeNumber(*size, "binary_data_size", 0));
       if (bytes != binary.size()) {
-        return InvalidArgument("input '{}' has binary_data_size {}, {} bytes follow the JSON",
-                               name_, bytes, binary.size());
+        return InvalidArgument(
+            "input '{}' has binary_data_size {}, {} bytes follow the JSON",
+            tensor_.name(), bytes, binary.size());
       }
     }
-    return is_bytes_ ? BytesFromBinary(binary) : FloatsFromBinary(binary);
+    return tensor_.FromRaw(binary);
   }
 
  private:
-  InputTensor(JsonValue& json, const model::Session& session)
-      : json_(json), session_(session) {}
-
-  absl::Status ReadShape() {
-    const JsonValue* shape = json_.Find("shape");
-    if (shape == nullptr || !shape->is(Kind::kTensor) || shape->shape.size() != 1) {
-      return InvalidArgument("input '{}': 'shape' is {}: want a list of numbers", name_,
-                             shape == nullptr ? "missing" : shape->KindName());
-    }
-    const std::vector<float>& dims = shape->numbers;
-    const std::vector<float> image = {static_cast<float>(session_.config().height),
-                                      static_cast<float>(session_.config().width), 3};
-    constexpr float kMost = 1 << 20;  // images of one request
-    const bool counted = dims[0] >= 1 && dims[0] <= kMost && dims[0] == std::floor(dims[0]);
-    const bool fits =
-        is_bytes_ ? dims.size() == 1 || (dims.size() == 2 && dims[1] == 1)
-                  : std::equal(dims.begin() + 1, dims.end(), image.begin(), image.end());
-    if (!counted || !fits) {
-      return InvalidArgument("input '{}' has shape [{}]: want {}", name_,
-                             fmt::join(dims, ", "),
-                             is_bytes_ ? "[N] of encoded images"
-                                       : fmt::format("[N, {}, {}, 3]", image[0], image[1]));
-    }
-    images_ = static_cast<size_t>(dims[0]);
-    return absl::OkStatus();
-  }
+  JsonInput(JsonValue& json, open_inference::InputTensor tensor)
+      : json_(json), tensor_(std::move(tensor)) {}
 
   absl::StatusOr<ClassifyRequest> FloatsFromJson(JsonValue& data) {
-    const size_t want = images_ * session_.image_elements();
-    if (!data.is(Kind::kTensor) || data.numbers.size() != want) {
-      return InvalidArgument("input '{}': data is {} of {}: want {} numbers", name_,
-                             data.KindName(), data.numbers.size(), want);
+    if (!data.is(Kind::kTensor) || data.numbers.size() != tensor_.floats()) {
+      return InvalidArgument("input '{}': data is {} of {}: want {} numbers",
+                             tensor_.name(), data.KindName(), data.numbers.size(),
+                             tensor_.floats());
     }
     ClassifyRequest request;
     request.pixels = std::move(data.numbers);
@@ -153,16 +142,17 @@ class InputTensor {
   }
 
   // JSON has no bytes: images come as base64, as MLServer has it.
-  absl::StatusOr<ClassifyRequest> BytesFromJson(const JsonValue& data) {
-    if (!data.is(Kind::kList) || data.items.size() != images_) {
+  absl::StatusOr<ClassifyRequest> ImagesFromJson(const JsonValue& data) {
+    if (!data.is(Kind::kList) || data.items.size() != tensor_.images()) {
       return InvalidArgument("input '{}': data is {} of {}: want {} strings of base64",
-                             name_, data.KindName(), data.items.size(), images_);
+                             tensor_.name(), data.KindName(), data.items.size(),
+                             tensor_.images());
     }
     ClassifyRequest request;
     for (const JsonValue& item : data.items) {
       if (!item.is(Kind::kString)) {
-        return InvalidArgument("input '{}': data has {}: want strings of base64", name_,
-                               item.KindName());
+        return InvalidArgument("input '{}': data has {}: want strings of base64",
+                               tensor_.name(), item.KindName());
       }
       ASSIGN_OR_RETURN(std::string bytes, DecodeBase64(item.string));
       request.images.push_back(std::make_shared<const std::string>(std::move(bytes)));
@@ -170,52 +160,9 @@ class InputTensor {
     return request;
   }
 
-  absl::StatusOr<ClassifyRequest> FloatsFromBinary(std::string_view binary) {
-    const size_t want = images_ * session_.image_elements();
-    if (binary.size() != want * sizeof(float)) {
-      return InvalidArgument("input '{}' has {} bytes: want {} floats, {} bytes", name_,
-                             binary.size(), want, want * sizeof(float));
-    }
-    ClassifyRequest request;
-    request.pixels.resize(want);
-    std::memcpy(request.pixels.data(), binary.data(), binary.size());
-    return request;
-  }
-
-  absl::StatusOr<ClassifyRequest> BytesFromBinary(std::string_view binary) {
-    ClassifyRequest request;
-    for (size_t i = 0; i < images_; ++i) {
-      uint32_t size = 0;
-      if (binary.size() < kLengthPrefix) {
-        return InvalidArgument("input '{}' ends before the length of element {}", name_, i);
-      }
-      std::memcpy(&size, binary.data(), kLengthPrefix);
-      binary.remove_prefix(kLengthPrefix);
-      if (size > binary.size()) {
-        return InvalidArgument("input '{}': element {} has {} bytes, {} are left", name_, i,
-                               size, binary.size());
-      }
-      request.images.push_back(
-          std::make_shared<const std::string>(binary.substr(0, size)));
-      binary.remove_prefix(size);
-    }
-    if (!binary.empty()) {
-      return InvalidArgument("input '{}': {} bytes are left after {} elements", name_,
-                             binary.size(), images_);
-    }
-    return request;
-  }
-
   JsonValue& json_;
-  const model::Session& session_;
-  std::string name_;
-  bool is_bytes_ = false;
-  size_t images_ = 0;
+  open_inference::InputTensor tensor_;
 };
-
-std::string ClassificationText(const model::ScoredLabel& label) {
-  return fmt::format("{:.6f}:{}:{}", label.probability, label.index, label.label);
-}
 
 }  // namespace
 
@@ -239,7 +186,7 @@ absl::StatusOr<ClassifyRequest> InferCall::Read(const model::Session& session,
   if (!root.is(Kind::kObject)) {
     return InvalidArgument("the request is {}: want a JSON object", root.KindName());
   }
-  ASSIGN_OR_RETURN(InputTensor input, InputTensor::Make(root, session));
+  ASSIGN_OR_RETURN(JsonInput input, JsonInput::Make(root, session));
   RETURN_IF_ERROR(ReadOutputs(root, session));
   ASSIGN_OR_RETURN(ClassifyRequest request, input.Read(all.substr(json_size)));
   request.top_k = classification_;
@@ -272,11 +219,7 @@ absl::Status InferCall::ReadParameters(const JsonValue& root, ClassifyRequest& r
   }
   if (const JsonValue* timeout = Parameter(root, "timeout")) {
     ASSIGN_OR_RETURN(const int64_t us, WholeNumber(*timeout, "timeout", 0));
-    if (us > 0) {
-      request.deadline =
-          app().clock.Now() +
-          std::chrono::microseconds(std::min<int64_t>(us, 86'400'000'000));
-    }
+    request.deadline = open_inference::DeadlineAfter(app().clock.Now(), us);
   }
   if (const JsonValue* exif = Parameter(root, "honor_exif")) {
     ASSIGN_OR_RETURN(request.honor_exif, Flag(*exif, "honor_exif"));
@@ -299,10 +242,8 @@ absl::Status InferCall::ReadOutputs(const JsonValue& root,
                            outputs->KindName(), outputs->items.size());
   }
   const JsonValue& output = outputs->items[0];
-  ASSIGN_OR_RETURN(const std::string name, StringMember(output, "name"));
-  if (name != kProbabilities && name != session.config().predictions) {
-    return InvalidArgument("there is no output '{}': want '{}'", name, kProbabilities);
-  }
+  ASSIGN_OR_RETURN(output_, StringMember(output, "name"));
+  RETURN_IF_ERROR(open_inference::CheckOutput(session, output_));
   if (const JsonValue* binary = Parameter(output, "binary_data")) {
     ASSIGN_OR_RETURN(binary_, Flag(*binary, "binary_data"));
   }
@@ -324,7 +265,7 @@ Response InferCall::Write(const std::vector<ImageAnswer>& answers) const {
   json.Key("model_version").String(model_version_);
   if (!id_.empty()) json.Key("id").String(id_);
   json.Key("outputs").BeginArray().BeginObject();
-  json.Key("name").String(kProbabilities);
+  json.Key("name").String(output_.empty() ? kProbabilities : output_);
   json.Key("datatype").String(classified ? "BYTES" : "FP32");
   json.Key("shape").BeginArray();
   json.Integer(static_cast<int64_t>(answers.size()));
@@ -332,14 +273,12 @@ Response InferCall::Write(const std::vector<ImageAnswer>& answers) const {
   if (!binary_) json.Key("data").BeginArray();
   for (const ImageAnswer& answer : answers) {
     for (const model::ScoredLabel& label : answer.labels) {
-      const std::string text = ClassificationText(label);
+      const std::string text = open_inference::ClassificationText(label);
       if (!binary_) {
         json.String(text);
         continue;
       }
-      const uint32_t size = static_cast<uint32_t>(text.size());
-      binary.append(reinterpret_cast<const char*>(&size), kLengthPrefix);
-      binary += text;
+      open_inference::AppendElement(text, binary);
     }
     if (binary_) {
       binary.append(reinterpret_cast<const char*>(answer.probabilities.data()),

@@ -50,7 +50,8 @@ class OpenInferenceTest : public ServerTest {
                 fmt::format("Inference-Header-Content-Length: {}\r\n", json.size()));
   }
   // The answer's floats that follow its JSON, and that JSON.
-  std::vector<float> BinaryOutput(const TestResponse& response, boost::json::value& json) {
+  std::vector<float> BinaryOutput(const TestResponse& response,
+                                  boost::json::value& json) {
     EXPECT_EQ(response.status, 200) << response.body;
     EXPECT_EQ(response.Header("content-type"), "application/octet-stream");
     const size_t n = std::stoul(response.Header("inference-header-content-length"));
@@ -62,7 +63,8 @@ class OpenInferenceTest : public ServerTest {
     std::memcpy(floats.data(), response.body.data() + n, floats.size() * 4);
     return floats;
   }
-  void ExpectError(const std::string& request, const std::string& reason, int status = 400) {
+  void ExpectError(const std::string& request, const std::string& reason,
+                   int status = 400) {
     const TestResponse response = Ask(request);
     ExpectJsonError(response, status);
     EXPECT_THAT(response.body, HasSubstr(reason)) << request;
@@ -78,10 +80,11 @@ TEST_F(OpenInferenceTest, Server) {
 TEST_F(OpenInferenceTest, Model) {
   for (const std::string path : {"/v2/models/fake", "/v2/models/fake/versions/7"}) {
     EXPECT_EQ(AskJson(Get(path + "/ready")), R"({"name":"fake","ready":true})");
-    EXPECT_EQ(AskJson(Get(path)),
-              R"({"name":"fake","versions":["7"],"platform":"oriel_classifier",)"
-              R"("inputs":[{"name":"input","datatype":"FP32","shape":[-1,2,2,3]}],)"
-              R"("outputs":[{"name":"probabilities","datatype":"FP32","shape":[-1,10]}]})");
+    EXPECT_EQ(
+        AskJson(Get(path)),
+        R"({"name":"fake","versions":["7"],"platform":"oriel_classifier",)"
+        R"("inputs":[{"name":"input","datatype":"FP32","shape":[-1,2,2,3]}],)"
+        R"("outputs":[{"name":"probabilities","datatype":"FP32","shape":[-1,10]}]})");
     const auto config = Parse(AskJson(Get(path + "/config")));
     EXPECT_EQ(config.at("name").as_string(), "fake");
     EXPECT_EQ(config.at("max_batch_size").as_int64(), 4);
@@ -95,8 +98,7 @@ TEST_F(OpenInferenceTest, Model) {
 
 TEST_F(OpenInferenceTest, FloatsInJson) {
   for (const char* data :
-       {"[4,4,4,4,4,4,4,4,4,4,4,4]",
-        "[[[[4,4,4],[4,4,4]],[[4,4,4],[4,4,4]]]]"}) {
+       {"[4,4,4,4,4,4,4,4,4,4,4,4]", "[[[[4,4,4],[4,4,4]],[[4,4,4],[4,4,4]]]]"}) {
     const auto answer = Parse(AskJson(Post(
         kInfer, fmt::format(R"({{"id":"a1","inputs":[{{"name":"input","shape":[1,2,2,3],)"
                             R"("datatype":"FP32","data":{}}}]}})",
@@ -132,28 +134,30 @@ TEST_F(OpenInferenceTest, BinaryTensors) {
   boost::json::value json;
   const std::string bytes = Prefixed(FakeImage(5)) + Prefixed(FakeImage(6));
   auto floats = BinaryOutput(
-      Ask(Binary(fmt::format(R"({{"inputs":[{{"name":"input","shape":[2],)"
-                             R"("datatype":"BYTES","parameters":{{"binary_data_size":{}}}}}],)"
-                             R"("parameters":{{"binary_data_output":true}}}})",
-                             bytes.size()),
-                 bytes)),
+      Ask(Binary(
+          fmt::format(R"({{"inputs":[{{"name":"input","shape":[2],)"
+                      R"("datatype":"BYTES","parameters":{{"binary_data_size":{}}}}}],)"
+                      R"("parameters":{{"binary_data_output":true}}}})",
+                      bytes.size()),
+          bytes)),
       json);
   ASSERT_EQ(floats.size(), 20);
   EXPECT_EQ(floats[5], 0.75f);
   EXPECT_EQ(floats[16], 0.75f);
   // A single input may leave out its size.
   floats = BinaryOutput(
-      Ask(Binary(R"({"inputs":[{"name":"input","shape":[1,2,2,3],"datatype":"FP32"}],)"
-                 R"("outputs":[{"name":"probabilities","parameters":{"binary_data":true}}]})",
-                 Floats(2))),
+      Ask(Binary(
+          R"({"inputs":[{"name":"input","shape":[1,2,2,3],"datatype":"FP32"}],)"
+          R"("outputs":[{"name":"probabilities","parameters":{"binary_data":true}}]})",
+          Floats(2))),
       json);
   ASSERT_EQ(floats.size(), 10);
   EXPECT_EQ(floats[2], 0.75f);
   // Binary in, JSON out.
-  EXPECT_THAT(
-      AskJson(Binary(R"({"inputs":[{"name":"input","shape":[1,2,2,3],"datatype":"FP32"}]})",
-                     Floats(2))),
-      HasSubstr(R"("shape":[1,10],"data":[)"));
+  EXPECT_THAT(AskJson(Binary(
+                  R"({"inputs":[{"name":"input","shape":[1,2,2,3],"datatype":"FP32"}]})",
+                  Floats(2))),
+              HasSubstr(R"("shape":[1,10],"data":[)"));
 }
 
 TEST_F(OpenInferenceTest, BareBodies) {
@@ -175,14 +179,21 @@ TEST_F(OpenInferenceTest, RefusesWhatItCannotRead) {
   ExpectError(Post(kInfer, "[]"), "want a JSON object");
   ExpectError(Post(kInfer, "{}"), "'inputs' is missing");
   ExpectError(Post(kInfer, R"({"inputs":[{},{}]})"), "a list of 2");
-  ExpectError(Post(kInfer, R"({"inputs":[{"name":"x"}]})"), "no input 'x'");
+  ExpectError(Post(kInfer, R"({"inputs":[{"name":"x","datatype":"FP32","shape":[1]}]})"),
+              "no input 'x'");
   ExpectError(Post(kInfer, input(R"("shape":[1])")), "'datatype' is missing");
   ExpectError(Post(kInfer, input(R"("datatype":"INT8","shape":[1])")), "datatype INT8");
-  ExpectError(Post(kInfer, input(R"("datatype":"FP32")")), "'shape' is missing");
-  for (const char* shape : {"[1,2,2]", "[0,2,2,3]", "[1.5,2,2,3]", "[-1,2,2,3]",
-                            "[1e30,2,2,3]", "[1,3,2,3]"}) {
-    ExpectError(Post(kInfer, input(fmt::format(R"("datatype":"FP32","shape":{})", shape))),
-                "want [N, 2, 2, 3]");
+  ExpectError(Post(kInfer, input(R"("datatype":"FP32")")),
+              "'shape' of an input is missing");
+  for (const char* shape : {"[1,2,2]", "[0,2,2,3]", "[-1,2,2,3]", "[1,3,2,3]"}) {
+    ExpectError(
+        Post(kInfer, input(fmt::format(R"("datatype":"FP32","shape":{})", shape))),
+        "want [N, 2, 2, 3]");
+  }
+  for (const char* shape : {"[1.5,2,2,3]", "[1e30,2,2,3]"}) {
+    ExpectError(
+        Post(kInfer, input(fmt::format(R"("datatype":"FP32","shape":{})", shape))),
+        "want whole numbers");
   }
   ExpectError(Post(kInfer, input(R"("datatype":"FP32","shape":[1,2,2,3])")), "no data");
   ExpectError(Post(kInfer, input(R"("datatype":"FP32","shape":[1,2,2,3],"data":[1])")),
@@ -191,8 +202,9 @@ TEST_F(OpenInferenceTest, RefusesWhatItCannotRead) {
               "want 2 strings");
   ExpectError(Post(kInfer, input(R"("datatype":"BYTES","shape":[1],"data":["*"])")),
               "base64");
-  ExpectError(Post(kInfer, input(R"("datatype":"BYTES","shape":[1],"data":["aGVsbG8="])")),
-              "image 0: not an image");
+  ExpectError(
+      Post(kInfer, input(R"("datatype":"BYTES","shape":[1],"data":["aGVsbG8="])")),
+      "image 0: not an image");
   ExpectError(Binary(input(R"("datatype":"BYTES","shape":[1])"), "abc"),
               "before the length of element 0");
   ExpectError(Binary(input(R"("datatype":"BYTES","shape":[1])"),
@@ -221,8 +233,9 @@ TEST_F(OpenInferenceTest, RefusesWhatItCannotRead) {
   EXPECT_EQ(Ask(with(R"("id":"")")).status, 200);
   ExpectError(with(R"("id":3)"), "'id' is a number");
   ExpectError(with(R"("outputs":[{"name":"x"}])"), "no output 'x'");
-  ExpectError(with(R"("outputs":[{"name":"probabilities","parameters":{"classification":-1}}])"),
-              "want a whole number from 0");
+  ExpectError(
+      with(R"("outputs":[{"name":"probabilities","parameters":{"classification":-1}}])"),
+      "want a whole number from 0");
   ExpectError(with(R"("parameters":{"binary_data_output":1})"), "want true or false");
   ExpectError(with(R"("parameters":{"timeout":0.5})"), "want a whole number");
   ExpectError(Post("/v2/models/dog/infer", "{}"), "no model 'dog'", 404);
@@ -231,10 +244,11 @@ TEST_F(OpenInferenceTest, RefusesWhatItCannotRead) {
 TEST_F(OpenInferenceTest, TimeoutIsTheDeadline) {
   session_->run_gate().Close();
   const auto request = [](int64_t timeout_us) {
-    return Post(kInfer,
-                fmt::format(R"({{"inputs":[{{"name":"input","datatype":"BYTES",)"
-                            R"("shape":[1],"data":[{}]}}],"parameters":{{"timeout":{}}}}})",
-                            Base64(1), timeout_us));
+    return Post(
+        kInfer,
+        fmt::format(R"({{"inputs":[{{"name":"input","datatype":"BYTES",)"
+                    R"("shape":[1],"data":[{}]}}],"parameters":{{"timeout":{}}}}})",
+                    Base64(1), timeout_us));
   };
   TestClient busy(port());
   busy.Send(request(0));  // none

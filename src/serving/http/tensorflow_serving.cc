@@ -9,14 +9,15 @@
 #include "serving/http/json.h"
 #include "serving/http/json_document.h"
 #include "serving/model_repository.h"
+#include "serving/tensorflow_serving.h"
 
 namespace oriel::serving::http {
 namespace {
 
 constexpr char kJson[] = "application/json";
-constexpr char kDefaultSignature[] = "serving_default";
-constexpr char kTopKSignature[] = "top_k";
-constexpr char kImageBytes[] = "image_bytes";
+
+using tensorflow_serving::kDefaultSignature;
+using tensorflow_serving::kImageBytes;
 
 Response JsonResponse(JsonWriter json) {
   return {.content_type = kJson, .body = std::move(json).Take()};
@@ -118,12 +119,7 @@ absl::StatusOr<std::string> SignatureOf(const JsonValue& body) {
   if (!name->is(JsonValue::Kind::kString)) {
     return InvalidArgument("'signature_name' is {}: want a string", name->KindName());
   }
-  if (name->string.empty()) return kDefaultSignature;
-  if (name->string != kDefaultSignature && name->string != kTopKSignature) {
-    return InvalidArgument("there is no signature '{}'; there are: {}, {}", name->string,
-                           kDefaultSignature, kTopKSignature);
-  }
-  return name->string;
+  return tensorflow_serving::ResolveSignature(name->string);
 }
 
 class PredictCall : public InferenceCall {
@@ -202,16 +198,16 @@ class PredictCall : public InferenceCall {
   // Of the signature top_k.
   using WriteOutput = void (*)(const ImageAnswer&, JsonWriter&);
   static constexpr std::pair<const char*, WriteOutput> kOutputs[] = {
-      {"classes",
+      {tensorflow_serving::kClasses,
        [](const ImageAnswer& answer, JsonWriter& json) {
          WriteLabels(answer, json, [&](const auto& label) { json.String(label.label); });
        }},
-      {"scores",
+      {tensorflow_serving::kScores,
        [](const ImageAnswer& answer, JsonWriter& json) {
          WriteLabels(answer, json,
                      [&](const auto& label) { json.Float(label.probability); });
        }},
-      {"indices",
+      {tensorflow_serving::kIndices,
        [](const ImageAnswer& answer, JsonWriter& json) {
          WriteLabels(answer, json, [&](const auto& label) { json.Integer(label.index); });
        }},
@@ -246,11 +242,12 @@ class ClassifyCall : public InferenceCall {
     InputReader reader(session);
     for (JsonValue& example : examples->items) {
       JsonValue* feature = example.Find(kImageBytes);
-      if (feature == nullptr) feature = example.Find("image/encoded");
+      if (feature == nullptr) feature = example.Find(tensorflow_serving::kImageFeature);
       if (feature == nullptr || example.members.size() != 1) {
         return InvalidArgument(
-            "an example is {} with {} features: want one, '{}' or 'image/encoded'",
-            example.KindName(), example.members.size(), kImageBytes);
+            "an example is {} with {} features: want one, '{}' or '{}'",
+            example.KindName(), example.members.size(), kImageBytes,
+            tensorflow_serving::kImageFeature);
       }
       if (feature->is(JsonValue::Kind::kList) && feature->items.size() == 1) {
         feature = &feature->items[0];
@@ -277,38 +274,31 @@ class ClassifyCall : public InferenceCall {
   }
 };
 
-void WriteTensorInfo(JsonWriter& json, std::string_view key, std::string_view dtype,
-                     std::initializer_list<int64_t> shape, std::string_view name) {
-  json.Key(key).BeginObject();
-  json.Key("dtype").String(dtype);
-  json.Key("tensor_shape").BeginObject().Key("dim").BeginArray();
-  for (const int64_t size : shape) {
-    json.BeginObject().Key("size").String(std::to_string(size));
-    json.Key("name").String("").EndObject();
+using tensorflow_serving::SignatureTensor;
+
+void WriteTensors(const std::vector<SignatureTensor>& tensors, JsonWriter& json) {
+  json.BeginObject();
+  for (const SignatureTensor& tensor : tensors) {
+    json.Key(tensor.key).BeginObject();
+    json.Key("dtype").String(tensorflow::DataType_Name(tensor.dtype));
+    json.Key("tensor_shape").BeginObject().Key("dim").BeginArray();
+    for (const int64_t size : tensor.shape) {
+      json.BeginObject().Key("size").String(std::to_string(size));
+      json.Key("name").String("").EndObject();
+    }
+    json.EndArray().Key("unknown_rank").Boolean(false).EndObject();
+    json.Key("name").String(tensor.name);
+    json.EndObject();
   }
-  json.EndArray().Key("unknown_rank").Boolean(false).EndObject();
-  json.Key("name").String(fmt::format("{}:0", name));
   json.EndObject();
 }
 
 void WriteSignatures(const model::Session& session, JsonWriter& json) {
-  const int64_t classes = session.num_classes();
-  for (const char* signature : {kDefaultSignature, kTopKSignature}) {
-    json.Key(signature).BeginObject();
-    json.Key("inputs").BeginObject();
-    WriteTensorInfo(json, kImageBytes, "DT_STRING", {-1}, kImageBytes);
-    json.EndObject();
-    json.Key("outputs").BeginObject();
-    if (signature == kDefaultSignature) {
-      WriteTensorInfo(json, "probabilities", "DT_FLOAT", {-1, classes},
-                      session.config().predictions);
-    } else {
-      WriteTensorInfo(json, "classes", "DT_STRING", {-1, -1}, "classes");
-      WriteTensorInfo(json, "scores", "DT_FLOAT", {-1, -1}, "scores");
-      WriteTensorInfo(json, "indices", "DT_INT32", {-1, -1}, "indices");
-    }
-    json.EndObject();
-    json.Key("method_name").String("tensorflow/serving/predict");
+  for (const auto& signature : tensorflow_serving::Signatures(session)) {
+    json.Key(signature.name).BeginObject();
+    WriteTensors(signature.inputs, json.Key("inputs"));
+    WriteTensors(signature.outputs, json.Key("outputs"));
+    json.Key("method_name").String(tensorflow_serving::kPredictMethod);
     json.EndObject();
   }
 }
@@ -319,24 +309,13 @@ void GetModelStatus(App& app, Request request, Responder responder) {
   const auto fail = [&](const absl::Status& status) {
     std::move(responder).Send(Failure(status, request.head, app));
   };
-  auto spec = SpecFromPath(request.head);
+  const auto spec = SpecFromPath(request.head);
   if (!spec.ok()) return fail(spec.status());
-  const auto status = app.models.Status(spec->name);
-  if (!status.ok()) return fail(status.status());
-  if (!spec->label.empty()) {
-    const auto labels = app.models.Labels(spec->name);
-    const auto label = labels.find(spec->label);
-    if (label == labels.end()) {
-      return fail(NotFound("model '{}' has no label '{}'", spec->name, spec->label));
-    }
-    spec->version = label->second;
-  }
+  const auto versions = tensorflow_serving::VersionsOf(app.models, *spec);
+  if (!versions.ok()) return fail(versions.status());
   JsonWriter json;
   json.BeginObject().Key("model_version_status").BeginArray();
-  size_t found = 0;
-  for (const VersionStatus& version : status->versions) {
-    if (spec->version.has_value() && version.version != *spec->version) continue;
-    ++found;
+  for (const VersionStatus& version : *versions) {
     json.BeginObject();
     json.Key("version").String(std::to_string(version.version));
     json.Key("state").String(VersionStateName(version.state));
@@ -346,9 +325,6 @@ void GetModelStatus(App& app, Request request, Responder responder) {
     json.EndObject().EndObject();
   }
   json.EndArray().EndObject();
-  if (found == 0) {
-    return fail(NotFound("model '{}' has no such version", spec->name));
-  }
   std::move(responder).Send(JsonResponse(std::move(json)));
 }
 
@@ -384,8 +360,8 @@ void PostClassifyExamples(App& app, Request request, Responder responder) {
 }
 
 void PostRegress(App& app, Request request, Responder responder) {
-  std::move(responder).Send(Failure(
-      InvalidArgument("the model has no regression: it classifies"), request.head, app));
+  std::move(responder).Send(
+      Failure(tensorflow_serving::NoRegression(), request.head, app));
 }
 
 }  // namespace oriel::serving::http

@@ -1,12 +1,6 @@
 // TensorFlow Serving's REST API, version 1: predict, classify, status, metadata
 // (tensorflow_serving/g3doc/api_rest.md; docs/tensorflow_serving.md says what differs).
-//
-// A model has two signatures. Both take encoded images (`image_bytes`, strings) or
-// what the network takes (its own input, floats), whichever a request brings:
-//   serving_default   -> probabilities  float [N, classes]
-//   top_k             -> classes        string [N, K], labels
-//                        scores         float [N, K], most probable first
-//                        indices        int32 [N, K], of the network's output
+// serving/tensorflow_serving.h has what is not REST's own.
 #pragma once
 
 #include "serving/http/message.h"

@@ -1,0 +1,82 @@
+#include "serving/grpc/unary_call.h"
+
+#include <google/protobuf/empty.pb.h>
+#include <grpcpp/server_context.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace oriel::serving::grpc {
+namespace {
+
+// Deletes itself when gRPC is done with it, which is after Finish.
+class InferenceReactor final : public ::grpc::ServerUnaryReactor {
+ public:
+  InferenceReactor(const Context& context, const UnaryCall& call)
+      : context_(context), call_(call), started_(context.clock.Now()) {}
+
+  void Run(std::shared_ptr<InferenceCall> inference) {
+    InferenceCall::Arrival arrival;
+    // Else gRPC would keep the bytes until the call ends, beside the parsed message. The
+    // buffer was made by gRPC for this call, and nobody reads it again.
+    arrival.message.Swap(const_cast<::grpc::ByteBuffer*>(call_.request));
+    arrival.deadline = DeadlineOf(context_, *call_.context);
+    arrival.cancellation = cancellation_;
+    InferenceCall::Start(std::move(inference), std::move(arrival),
+                         [this](absl::StatusOr<::grpc::ByteBuffer> answer) {
+                           if (answer.ok()) *call_.response = *std::move(answer);
+                           LogCall(call_.method, answer.status(),
+                                   context_.clock.Now() - started_);
+                           Finish(ToGrpc(answer.status(), call_.protocol));
+                         });
+  }
+
+ private:
+  void OnCancel() override { cancellation_->Cancel(); }
+  void OnDone() override { delete this; }
+
+  const Context& context_;
+  const UnaryCall call_;
+  const TimePoint started_;
+  const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
+};
+
+}  // namespace
+
+void LogCall(const char* method, const absl::Status& status, Duration took) {
+  spdlog::info("gRPC {} {} {:.1f} ms", method, absl::StatusCodeToString(status.code()),
+               Milliseconds(took));
+}
+
+TimePoint DeadlineOf(const Context& context, const ::grpc::CallbackServerContext& call) {
+  const TimePoint now = context.clock.Now();
+  const auto limit = context.request_timeout;
+  // gRPC's is in the clock of the wall, and far away where the client set none.
+  const auto left = call.deadline() - std::chrono::system_clock::now();
+  if (left >= limit) return now + limit;
+  return now + std::chrono::duration_cast<Duration>(left);
+}
+
+::grpc::ServerUnaryReactor* StartInference(const Context& context, const UnaryCall& call,
+                                           std::shared_ptr<InferenceCall> inference) {
+  const Admission admission = Admit(context, *call.context, call.access);
+  if (!admission.status.ok()) {
+    return FinishNow(call, admission.status, google::protobuf::Empty());
+  }
+  auto* reactor = new InferenceReactor(context, call);
+  reactor->Run(std::move(inference));
+  return reactor;
+}
+
+::grpc::ServerUnaryReactor* FinishNow(const UnaryCall& call, const absl::Status& status,
+                                      const google::protobuf::Message& response) {
+  if (status.ok()) *call.response = SerializeMessage(response);
+  spdlog::debug("gRPC {} {}", call.method, absl::StatusCodeToString(status.code()));
+  ::grpc::ServerUnaryReactor* reactor = call.context->DefaultReactor();
+  reactor->Finish(ToGrpc(status, call.protocol));
+  return reactor;
+}
+
+}  // namespace oriel::serving::grpc

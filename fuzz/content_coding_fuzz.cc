@@ -1,5 +1,5 @@
-// Compressed bodies: the first byte is the coding and the size of the pieces. What is read
-// whole comes out of zlib's own one-shot call as well.
+// Compressed bodies: the first byte is the coding and the size of the pieces. What is
+// read whole comes out of zlib's own one-shot call as well.
 
 #include <zlib.h>
 

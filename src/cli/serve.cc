@@ -26,6 +26,7 @@
 #include "serving/http/server.h"
 #include "serving/http/web.h"
 #include "serving/model_repository.h"
+#include "serving/response_cache.h"
 #include "serving/served_model.h"
 #include "serving/worker_pool.h"
 
@@ -48,14 +49,16 @@ struct Flags {
   int grpc_max_message_mb = 64;
   int top_k = 5;
   int max_batch = 8;
-  int64_t max_delay_us = 2000;
-  int workers = 1;
+  int64_t max_delay_us = -1;  // < 0: by the mode
+  std::string mode = "auto";
+  int workers = 0;  // 0: by the mode
   bool no_pin = false;
   int threads = 0;
   engine::Precision precision = engine::Precision::kF32;
   model::PlanCacheOptions plan_cache = {.verify = true};  // it is to run for long
   int decode_threads = 0;
   int queue = 256;
+  int response_cache_mb = 0;
   int max_body_mb = 32;
   int max_upload_mb = 512;
   int max_pixels = 100'000'000;
@@ -96,16 +99,37 @@ void RaiseDescriptorLimit(size_t wanted) {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// How the CPUs are shared between batches.
+struct Concurrency {
+  int workers;  // batches at the same time
+  int threads;  // of each
+  std::chrono::microseconds max_delay;
+};
+
+Concurrency ConcurrencyOf(const Flags& flags) {
+  const int cpus = AvailableCpus();
+  const bool throughput = flags.mode == "throughput";
+  int workers = flags.workers;
+  if (workers == 0) workers = throughput ? cpus / std::max(1, flags.threads) : 1;
+  workers = std::max(1, workers);
+  const int64_t delay_us = flags.max_delay_us >= 0   ? flags.max_delay_us
+                           : flags.mode == "latency" ? 0
+                           : throughput              ? 20'000
+                                                     : 2'000;
+  return {workers, flags.threads > 0 ? flags.threads : std::max(1, cpus / workers),
+          std::chrono::microseconds(delay_us)};
+}
+
 absl::StatusOr<std::shared_ptr<serving::ServedModel>> Load(
-    const Flags& flags, const model::ModelDirectory& directory,
-    serving::WorkerPool& pool) {
+    const Flags& flags, const model::ModelDirectory& directory, serving::WorkerPool& pool,
+    const std::shared_ptr<serving::ResponseCache>& cache) {
+  const Concurrency concurrency = ConcurrencyOf(flags);
   model::SessionOptions session_options;
   session_options.max_batch = flags.max_batch;
   session_options.precision = flags.precision;
   session_options.max_pixels = flags.max_pixels;
   session_options.plan_cache = flags.plan_cache;
-  session_options.threads =
-      flags.threads > 0 ? flags.threads : std::max(1, AvailableCpus() / flags.workers);
+  session_options.threads = concurrency.threads;
   ASSIGN_OR_RETURN(auto session, model::Session::Open(directory.path, session_options));
   spdlog::info("{} version {}, {}", session->name(), session->version(),
                DescribePrecision(session->precision()));
@@ -113,9 +137,10 @@ absl::StatusOr<std::shared_ptr<serving::ServedModel>> Load(
   if (!caveat.empty()) spdlog::warn("{}", caveat);
   spdlog::info("{}", session->plan_cache_report());
   serving::ServedModelOptions options;
-  options.workers = flags.workers;
+  options.workers = concurrency.workers;
   options.pin = !flags.no_pin;
-  options.max_delay = std::chrono::microseconds(flags.max_delay_us);
+  options.max_delay = concurrency.max_delay;
+  options.cache = cache;
   options.max_pending = flags.queue;
   return serving::ServedModel::Create(std::move(session), options, pool,
                                       serving::Clock::Real());
@@ -227,10 +252,15 @@ absl::StatusOr<int> Run(const Flags& flags) {
   RaiseDescriptorLimit(flags.max_connections + 256);
   serving::WorkerPool pool(
       flags.decode_threads > 0 ? flags.decode_threads : AvailableCpus(), flags.queue);
+  std::shared_ptr<serving::ResponseCache> cache;
+  if (flags.response_cache_mb > 0) {
+    cache = std::make_shared<serving::ResponseCache>(uint64_t{1} * flags.response_cache_mb
+                                                     << 20);
+  }
   serving::ModelRepository models(
       std::move(repository_options),
       [&](const model::ModelDirectory& directory) {
-        return Load(flags, directory, pool);
+        return Load(flags, directory, pool, cache);
       },
       serving::Clock::Real());
   serving::http::AppOptions app_options;
@@ -359,12 +389,18 @@ Action SetupServe(CLI::App& command) {
   command
       .add_option("--max-delay-us", flags->max_delay_us,
                   "How long a busy server may hold an image back for company, in "
-                  "microseconds")
-      ->check(CLI::Range(int64_t{0}, int64_t{10'000'000}))
+                  "microseconds (default: by --mode)")
+      ->check(CLI::Range(int64_t{0}, int64_t{10'000'000}));
+  command
+      .add_option("--mode", flags->mode,
+                  "latency: every batch on all CPUs, none held back; throughput: a batch "
+                  "on each CPU; auto: on all CPUs, in fuller batches while it is busy")
+      ->check(CLI::IsMember({"latency", "throughput", "auto"}))
       ->capture_default_str();
-  command.add_option("--workers", flags->workers, "Batches that run at the same time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  command
+      .add_option("--workers", flags->workers,
+                  "Batches that run at the same time (default: by --mode)")
+      ->check(CLI::Range(1, 1024));
   command
       .add_option("--threads", flags->threads,
                   "Threads of one batch (default: the CPUs, shared among the workers)")
@@ -382,6 +418,10 @@ Action SetupServe(CLI::App& command) {
                   "Images in work at most, over all requests; beyond, 429")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  command
+      .add_option("--response-cache-mb", flags->response_cache_mb,
+                  "Keep answers for images that come again, in so many MiB")
+      ->check(CLI::Range(1, 1 << 20));
   command.add_option("--max-body-mb", flags->max_body_mb, "Largest upload, in MiB")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();

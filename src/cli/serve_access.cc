@@ -75,8 +75,9 @@ absl::StatusOr<std::unique_ptr<ServerAccess>> SetUpAccess(
     if (flags.tls_key.empty()) {
       return InvalidArgument("--tls-cert needs --tls-key beside it");
     }
-    ASSIGN_OR_RETURN(options.tls, TlsContext::Create({flags.tls_certificate, flags.tls_key,
-                                                      flags.tls_client_authorities}));
+    ASSIGN_OR_RETURN(options.tls,
+                     TlsContext::Create({flags.tls_certificate, flags.tls_key,
+                                         flags.tls_client_authorities}));
     access->watcher.Watch(options.tls->files(), [tls = options.tls] {
       const absl::Status status = tls->Reload();
       if (status.ok()) {
@@ -88,14 +89,16 @@ absl::StatusOr<std::unique_ptr<ServerAccess>> SetUpAccess(
   }
   serving::GatekeeperOptions gatekeeper = {.api_keys = flags.api_keys};
   if (flags.rate_limit > 0) {
-    gatekeeper.rate_limit = {
-        .per_second = flags.rate_limit,
-        .burst = flags.rate_burst > 0 ? flags.rate_burst : std::max(1.0, flags.rate_limit)};
+    gatekeeper.rate_limit = {.per_second = flags.rate_limit,
+                             .burst = flags.rate_burst > 0
+                                          ? flags.rate_burst
+                                          : std::max(1.0, flags.rate_limit)};
   } else if (flags.rate_burst > 0) {
     return InvalidArgument("--rate-burst needs --rate-limit beside it");
   }
-  ASSIGN_OR_RETURN(access->gatekeeper, serving::Gatekeeper::Create(
-                                           std::move(gatekeeper), serving::Clock::Real()));
+  ASSIGN_OR_RETURN(
+      access->gatekeeper,
+      serving::Gatekeeper::Create(std::move(gatekeeper), serving::Clock::Real()));
   if (!flags.api_keys.empty()) {
     access->watcher.Watch({flags.api_keys}, [keys = access->gatekeeper.get()] {
       const absl::Status status = keys->Reload();

@@ -40,8 +40,8 @@ Batcher::Batcher(std::vector<std::unique_ptr<model::Session::Runner>> runners,
 Batcher::~Batcher() { Stop(TimePoint::min()); }
 
 bool Batcher::Full() const {
-  return queue_.size() >= options_.max_queue ||
-         (queue_.size() + 1) * image_elements_ * sizeof(float) > options_.max_queue_bytes;
+  return waiting_ >= options_.max_queue ||
+         (waiting_ + 1) * image_elements_ * sizeof(float) > options_.max_queue_bytes;
 }
 
 absl::Status Batcher::Submit(BatchRequest request) {
@@ -55,12 +55,14 @@ absl::Status Batcher::Submit(BatchRequest request) {
     if (stopping_) {
       status = Unavailable("the server is shutting down");
     } else if (Full()) {
-      status = ResourceExhausted("the queue is full: {} images wait", queue_.size());
+      status = ResourceExhausted("the queue is full: {} images wait", waiting_);
     } else {
-      queue_.push_back({std::move(request), now});
+      const int priority = request.priority;
+      lines_[priority].push_back({std::move(request), now});
+      ++waiting_;
       if (idle_workers_ > 0) {
         work_.NotifyOne();
-      } else if (queue_.size() >= options_.max_batch) {
+      } else if (waiting_ >= options_.max_batch) {
         company_.NotifyOne();
       }
     }
@@ -70,14 +72,26 @@ absl::Status Batcher::Submit(BatchRequest request) {
 }
 
 void Batcher::Purge(TimePoint now, Dropped& dropped) {
-  const auto alive = std::stable_partition(
-      queue_.begin(), queue_.end(),
-      [&](const Waiting& waiting) { return CheckAlive(waiting.request, now).ok(); });
-  for (auto dead = alive; dead != queue_.end(); ++dead) {
-    absl::Status why = CheckAlive(dead->request, now);
-    dropped.emplace_back(std::move(dead->request), std::move(why));
+  for (auto& [priority, line] : lines_) {
+    const auto alive = std::stable_partition(
+        line.begin(), line.end(),
+        [&](const Waiting& waiting) { return CheckAlive(waiting.request, now).ok(); });
+    waiting_ -= line.end() - alive;
+    for (auto dead = alive; dead != line.end(); ++dead) {
+      absl::Status why = CheckAlive(dead->request, now);
+      dropped.emplace_back(std::move(dead->request), std::move(why));
+    }
+    line.erase(alive, line.end());
   }
-  queue_.erase(alive, queue_.end());
+  std::erase_if(lines_, [](const auto& line) { return line.second.empty(); });
+}
+
+TimePoint Batcher::OldestArrival() const {
+  TimePoint oldest = TimePoint::max();
+  for (const auto& [priority, line] : lines_) {
+    oldest = std::min(oldest, line.front().arrived);
+  }
+  return oldest;
 }
 
 void Batcher::AskToStop(TimePoint deadline) {
@@ -96,7 +110,7 @@ void Batcher::Stop(TimePoint deadline) {
 
 size_t Batcher::queue_size() const {
   MutexLock lock(mutex_);
-  return queue_.size();
+  return waiting_;
 }
 
 int Batcher::idle_workers() const {
@@ -106,24 +120,30 @@ int Batcher::idle_workers() const {
 
 std::vector<Batcher::Waiting> Batcher::TakeBatch() {
   const size_t sharers = 1 + idle_workers_;
-  const size_t share = (queue_.size() + sharers - 1) / sharers;
+  const size_t share = (waiting_ + sharers - 1) / sharers;
   const size_t n = std::min<size_t>(share, options_.max_batch);
-  std::vector<Waiting> batch(std::make_move_iterator(queue_.begin()),
-                             std::make_move_iterator(queue_.begin() + n));
-  queue_.erase(queue_.begin(), queue_.begin() + n);
-  if (!queue_.empty() && idle_workers_ > 0) work_.NotifyOne();
+  std::vector<Waiting> batch;
+  batch.reserve(n);
+  while (batch.size() < n) {
+    const auto first = lines_.begin();
+    batch.push_back(std::move(first->second.front()));
+    first->second.pop_front();
+    if (first->second.empty()) lines_.erase(first);
+  }
+  waiting_ -= n;
+  if (waiting_ > 0 && idle_workers_ > 0) work_.NotifyOne();
   return batch;
 }
 
 std::vector<Batcher::Waiting> Batcher::NextBatch(bool came_from_batch) {
   MutexLock lock(mutex_);
-  while (came_from_batch && !queue_.empty() && queue_.size() < options_.max_batch &&
+  while (came_from_batch && waiting_ > 0 && waiting_ < options_.max_batch &&
          idle_workers_ == 0 && !stopping_) {
-    const TimePoint until = queue_.front().arrived + options_.max_delay;
+    const TimePoint until = OldestArrival() + options_.max_delay;
     if (clock_.Now() >= until) break;
     clock_.WaitUntil(company_, mutex_, until);
   }
-  while (queue_.empty() && !stopping_) {
+  while (waiting_ == 0 && !stopping_) {
     ++idle_workers_;
     company_.NotifyAll();  // who holds requests back can stop: a worker is free
     work_.Wait(mutex_);

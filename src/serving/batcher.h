@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <span>
 #include <thread>
@@ -22,6 +23,7 @@
 #include "model/session.h"
 #include "serving/cancellation.h"
 #include "serving/clock.h"
+#include "serving/priority.h"
 #include "serving/statistics.h"
 
 namespace oriel::serving {
@@ -43,6 +45,7 @@ struct BatchResult {
 
 struct BatchRequest {
   std::unique_ptr<float[]> image;  // image_elements floats
+  int priority = kDefaultPriority;
   TimePoint deadline = kNever;
   CancellationPtr cancellation;  // may be null
   // Called once, from a worker or from a thread that submits or stops; must be
@@ -88,6 +91,9 @@ class Batcher {
   };
   using Dropped = std::vector<std::pair<BatchRequest, absl::Status>>;
 
+  // A line for each priority, the most urgent first; none is empty.
+  using Lines = std::map<int, std::deque<Waiting>>;
+
   void AskToStop(TimePoint deadline);
   void Work(model::Session::Runner& runner);
   std::vector<Waiting> TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -97,6 +103,8 @@ class Batcher {
                 std::vector<float>& images, std::vector<float>& probabilities);
   // Moves the dead out of the queue.
   void Purge(TimePoint now, Dropped& dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When the image that waits longest came; there is one.
+  TimePoint OldestArrival() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Full() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t image_elements_;
@@ -108,7 +116,8 @@ class Batcher {
   mutable Mutex mutex_;
   CondVar work_;     // idle workers wait here
   CondVar company_;  // workers that hold requests for company wait here
-  std::deque<Waiting> queue_ ABSL_GUARDED_BY(mutex_);
+  Lines lines_ ABSL_GUARDED_BY(mutex_);
+  size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;  // images in all lines
   int idle_workers_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   TimePoint stop_deadline_ ABSL_GUARDED_BY(mutex_) = kNever;

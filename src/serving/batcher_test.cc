@@ -46,20 +46,26 @@ class BatcherTest : public testing::Test {
 
   // Submits an image of class `shown`.
   absl::StatusOr<std::future<Outcome>> Submit(int shown, TimePoint deadline = kNever,
-                                              CancellationPtr cancellation = nullptr) {
+                                              CancellationPtr cancellation = nullptr,
+                                              int priority = kDefaultPriority) {
     BatchRequest request;
+    request.priority = priority;
     request.image = std::make_unique<float[]>(session_->image_elements());
     std::fill_n(request.image.get(), session_->image_elements(), shown);
     request.deadline = deadline;
     request.cancellation = std::move(cancellation);
     auto promise = std::make_shared<std::promise<Outcome>>();
-    request.done = [promise](absl::StatusOr<BatchResult> result) {
+    request.done = [promise, this](absl::StatusOr<BatchResult> result) {
       Outcome outcome;
       outcome.status = result.status();
       if (result.ok()) {
         const auto p = result->probabilities;
         outcome.top = static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
         outcome.batch_size = result->batch_size;
+      }
+      {
+        const MutexLock lock(mutex_);
+        answered_.push_back(outcome.top);
       }
       promise->set_value(outcome);
     };
@@ -70,6 +76,8 @@ class BatcherTest : public testing::Test {
 
   FakeClock clock_;
   std::shared_ptr<FakeSession> session_ = std::make_shared<FakeSession>();
+  Mutex mutex_;
+  std::vector<int> answered_ ABSL_GUARDED_BY(mutex_);  // in this order
   std::unique_ptr<Batcher> batcher_;
 };
 
@@ -160,6 +168,26 @@ TEST_F(BatcherTest, WorkersShareWhatWaits) {
   session_->run_gate().Open();
   EXPECT_EQ(first.get().top, 1);
   EXPECT_EQ(second.get().top, 2);
+}
+
+TEST_F(BatcherTest, TheUrgentGoFirst) {
+  session_->run_gate().Close();
+  Start(1, {.max_batch = 2, .max_delay = milliseconds(0)});
+  ASSERT_OK_AND_ASSIGN(auto first, Submit(0));
+  session_->run_gate().AwaitArrived(1);
+  std::vector<std::future<Outcome>> answers;
+  const std::pair<int, int> shown_and_priority[] = {
+      {1, 5}, {2, 10}, {3, 1}, {4, 5}, {5, 1}};
+  for (const auto& [shown, priority] : shown_and_priority) {
+    ASSERT_OK_AND_ASSIGN(auto answer, Submit(shown, kNever, nullptr, priority));
+    answers.push_back(std::move(answer));
+  }
+  EXPECT_EQ(batcher_->queue_size(), 5);
+  session_->run_gate().Open();
+  first.get();
+  for (auto& answer : answers) EXPECT_OK(answer.get().status);
+  const MutexLock lock(mutex_);
+  EXPECT_THAT(answered_, ElementsAre(0, 3, 5, 1, 4, 2));
 }
 
 TEST_F(BatcherTest, FullQueueRefusesAtOnce) {

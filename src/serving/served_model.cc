@@ -27,6 +27,11 @@ absl::Status WarmUp(const model::Session& session, model::Session::Runner& runne
   return absl::OkStatus();
 }
 
+std::string NewCacheScope() {
+  static std::atomic<uint64_t> next{0};
+  return std::to_string(next++);
+}
+
 }  // namespace
 
 // One request while it is in work. Each image's answer is written by whoever works
@@ -42,7 +47,11 @@ struct ServedModel::Job {
 ServedModel::ServedModel(std::shared_ptr<const model::Session> session,
                          const ServedModelOptions& options, WorkerPool& pool,
                          Clock& clock)
-    : session_(std::move(session)), options_(options), pool_(pool), clock_(clock) {}
+    : session_(std::move(session)),
+      options_(options),
+      pool_(pool),
+      cache_scope_(NewCacheScope()),
+      clock_(clock) {}
 
 absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::Create(
     std::shared_ptr<const model::Session> session, const ServedModelOptions& options,
@@ -153,6 +162,35 @@ absl::Status ServedModel::FillPixels(const Job& job, size_t index,
   }
 }
 
+bool ServedModel::AnswerFromCache(Job& job, size_t index, ResponseCache::Key& key) {
+  const TimePoint begin = clock_.Now();
+  const ClassifyRequest& request = job.request;
+  Bytes input;
+  std::string_view how = "pixels";
+  if (request.pixels.empty()) {
+    input = AsBytes(*request.images[index]);
+    how = request.honor_exif ? "turned" : "as stored";
+  } else {
+    const size_t elements = session_->image_elements();
+    const auto pixels = std::span(request.pixels).subspan(index * elements, elements);
+    input = Bytes(reinterpret_cast<const uint8_t*>(pixels.data()), pixels.size_bytes());
+  }
+  key = ResponseCache::MakeKey(fmt::format("{} {}", cache_scope_, how), input);
+  const ResponseCache::Value kept = options_.cache->Find(key);
+  if (kept != nullptr) FillAnswer(request, *kept, job.answers[index]);
+  statistics_.RecordCacheLookup(kept != nullptr, clock_.Now() - begin);
+  return kept != nullptr;
+}
+
+void ServedModel::FillAnswer(const ClassifyRequest& request,
+                             std::span<const float> probabilities,
+                             ImageAnswer& answer) const {
+  if (request.top_k > 0) answer.labels = session_->TopK(probabilities, request.top_k);
+  if (request.probabilities) {
+    answer.probabilities.assign(probabilities.begin(), probabilities.end());
+  }
+}
+
 void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
   ImageAnswer& answer = job->answers[index];
   const TimePoint started = clock_.Now();
@@ -167,6 +205,11 @@ void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
   if (abandoning_) {
     return Finish(*job, index, Unavailable("the server is shutting down"));
   }
+  const auto& cache = options_.cache;
+  ResponseCache::Key key = {};
+  if (cache != nullptr && AnswerFromCache(*job, index, key)) {
+    return Finish(*job, index, absl::OkStatus());
+  }
   const size_t elements = session_->image_elements();
   auto pixels = std::make_unique_for_overwrite<float[]>(elements);
   absl::Status status = FillPixels(*job, index, std::span(pixels.get(), elements));
@@ -176,20 +219,21 @@ void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
 
   BatchRequest batch_request;
   batch_request.image = std::move(pixels);
+  batch_request.priority = job->request.priority;
   batch_request.deadline = job->request.deadline;
   batch_request.cancellation = job->request.cancellation;
-  batch_request.done = [this, job, index, prepared](absl::StatusOr<BatchResult> result) {
+  batch_request.done = [this, job, index, prepared,
+                        key](absl::StatusOr<BatchResult> result) {
     if (!result.ok()) return Finish(*job, index, result.status());
     ImageAnswer& answer = job->answers[index];
     answer.timings.queue += result->started - prepared;
     answer.timings.compute = result->finished - result->started;
     answer.timings.batch_size = result->batch_size;
-    if (job->request.top_k > 0) {
-      answer.labels = session_->TopK(result->probabilities, job->request.top_k);
-    }
-    if (job->request.probabilities) {
-      answer.probabilities.assign(result->probabilities.begin(),
-                                  result->probabilities.end());
+    FillAnswer(job->request, result->probabilities, answer);
+    if (options_.cache != nullptr) {
+      options_.cache->Insert(
+          key, std::make_shared<const std::vector<float>>(result->probabilities.begin(),
+                                                          result->probabilities.end()));
     }
     answer.timings.finish = clock_.Now() - result->finished;
     Finish(*job, index, absl::OkStatus());
@@ -201,7 +245,8 @@ void ServedModel::Prepare(std::shared_ptr<Job> job, size_t index) {
 void ServedModel::Finish(Job& job, size_t index, absl::Status status) {
   ImageAnswer& answer = job.answers[index];
   answer.status = std::move(status);
-  statistics_.RecordImage(answer.status, answer.timings);
+  const bool was_kept = answer.status.ok() && answer.timings.batch_size == 0;
+  if (!was_kept) statistics_.RecordImage(answer.status, answer.timings);
   if (job.left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   // Before anybody can know the answer.
   const auto failed = std::find_if(job.answers.begin(), job.answers.end(),

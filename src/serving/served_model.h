@@ -15,6 +15,7 @@
 #include "serving/batcher.h"
 #include "serving/cancellation.h"
 #include "serving/clock.h"
+#include "serving/response_cache.h"
 #include "serving/statistics.h"
 #include "serving/worker_pool.h"
 
@@ -28,10 +29,12 @@ struct ServedModelOptions {
   // the network, or are in work.
   size_t max_pending = 256;
   uint64_t max_queue_bytes = uint64_t{512} << 20;  // of preprocessed images
+  // Of answers to images that came before; null: none. Outlives the model.
+  std::shared_ptr<ResponseCache> cache;
 };
 
 struct ImageTimings : Stages {
-  int batch_size = 0;
+  int batch_size = 0;  // 0: the answer was kept from before
 };
 
 struct ImageAnswer {
@@ -51,6 +54,7 @@ struct ClassifyRequest {
   int top_k = 5;  // labels of an answer; 0: none
   bool probabilities = false;
   bool honor_exif = true;
+  int priority = kDefaultPriority;  // kFirstPriority to kLastPriority
   TimePoint deadline = kNever;
   CancellationPtr cancellation;  // may be null
 };
@@ -105,11 +109,16 @@ class ServedModel {
   absl::Status Reserve(size_t images);
   void Prepare(std::shared_ptr<Job> job, size_t index);
   absl::Status FillPixels(const Job& job, size_t index, std::span<float> dst) const;
+  // From the cache, where it is there; else `key` is what to keep it under.
+  bool AnswerFromCache(Job& job, size_t index, ResponseCache::Key& key);
+  void FillAnswer(const ClassifyRequest& request, std::span<const float> probabilities,
+                  ImageAnswer& answer) const;
   void Finish(Job& job, size_t index, absl::Status status);
 
   const std::shared_ptr<const model::Session> session_;
   const ServedModelOptions options_;
   WorkerPool& pool_;
+  const std::string cache_scope_;  // of no other loaded version, before or after
   Clock& clock_;
   mutable ModelStatistics statistics_;
   std::unique_ptr<Batcher> batcher_;

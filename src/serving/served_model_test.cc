@@ -152,5 +152,45 @@ TEST_F(ServedModelTest, StopWithoutGraceStillAnswersEveryone) {
   EXPECT_GT(unavailable, 0);
 }
 
+TEST_F(ServedModelTest, AnswersAreKeptByWhatWasSent) {
+  const auto cache = std::make_shared<ResponseCache>(1 << 20);
+  Start({.cache = cache});
+  const int warm = session_->runs();
+  const auto ask = [&](ClassifyRequest request) {
+    auto future = Classify(std::move(request));
+    EXPECT_OK(future.status());
+    return future->get()[0];
+  };
+  const ImageAnswer first = ask({.images = {Image(FakeImage(3))}, .top_k = 2});
+  EXPECT_EQ(first.timings.batch_size, 1);
+  const ImageAnswer again = ask({.images = {Image(FakeImage(3))}, .top_k = 1});
+  EXPECT_EQ(again.timings.batch_size, 0);
+  EXPECT_EQ(again.labels.size(), 1);
+  EXPECT_EQ(again.labels[0].index, 3);
+  EXPECT_EQ(again.labels[0].probability, first.labels[0].probability);
+  EXPECT_EQ(session_->runs(), warm + 1);
+  const ImageAnswer all =
+      ask({.images = {Image(FakeImage(3))}, .top_k = 0, .probabilities = true});
+  EXPECT_EQ(all.timings.batch_size, 0);
+  EXPECT_EQ(all.probabilities.size(), FakeSession::kClasses);
+  // Other bytes, and the same bytes seen otherwise.
+  EXPECT_EQ(ask({.images = {Image(FakeImage(4))}}).labels[0].index, 4);
+  EXPECT_EQ(
+      ask({.images = {Image(FakeImage(3))}, .honor_exif = false}).timings.batch_size, 1);
+  EXPECT_EQ(session_->runs(), warm + 3);
+  // What cannot be read is no answer.
+  EXPECT_FALSE(ask({.images = {Image("x")}}).status.ok());
+  EXPECT_FALSE(ask({.images = {Image("x")}}).status.ok());
+  const StatisticsSnapshot statistics = model_->statistics();
+  EXPECT_EQ(statistics.cache_hit.count, 2);
+  EXPECT_EQ(statistics.cache_miss.count, 5);
+  EXPECT_EQ(statistics.inferences, 3);
+  EXPECT_EQ(statistics.success.count, 5);
+  // Another version, or the same loaded anew, has answers of its own.
+  model_->Stop(kNever);
+  Start({.cache = cache});
+  EXPECT_EQ(ask({.images = {Image(FakeImage(3))}}).timings.batch_size, 1);
+}
+
 }  // namespace
 }  // namespace oriel::serving

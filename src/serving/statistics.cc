@@ -73,6 +73,11 @@ void ModelStatistics::RecordImage(const absl::Status& status, const Stages& stag
   now_.image_compute.Observe(stages.compute);
 }
 
+void ModelStatistics::RecordCacheLookup(bool hit, Duration duration) {
+  MutexLock lock(mutex_);
+  (hit ? now_.cache_hit : now_.cache_miss).Add(duration);
+}
+
 void ModelStatistics::RecordRequest(const absl::Status& status, Duration total,
                                     const Stages& stages) {
   const auto wall = std::chrono::system_clock::now();

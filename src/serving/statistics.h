@@ -84,7 +84,10 @@ struct StatisticsSnapshot {
   // that the stages of a request fit into its time.
   Tally queue, preprocess, compute, finish;
 
-  // Images that were answered, and those that were not, by FailureReason.
+  // Looks into the response cache, of images.
+  Tally cache_hit, cache_miss;
+
+  // Images that the network answered, and those without an answer, by FailureReason.
   uint64_t inferences = 0;
   std::array<uint64_t, kFailureReasons> failed_images = {};
   // Of the images that were answered.
@@ -108,6 +111,7 @@ class ModelStatistics {
   void RecordImage(const absl::Status& status, const Stages& stages);
   // `stages` of the image that was answered last; `status` of the first that failed.
   void RecordRequest(const absl::Status& status, Duration total, const Stages& stages);
+  void RecordCacheLookup(bool hit, Duration duration);
   // When a batch of `size` has run, and when its answers are given out.
   void RecordBatch(int size, Duration gather, Duration compute);
   void RecordBatchFinished(int size, Duration finish);

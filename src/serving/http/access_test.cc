@@ -18,12 +18,13 @@ class KeysTest : public ServerTest {
  protected:
   void StartWithKeys(std::optional<RateLimit> rate = std::nullopt) {
     const auto path = keys_.path() / "keys";
-    ASSERT_OK(WriteFileAtomically(path, ApiKeyLine(Access::kUse, "shop", "use-key") + "\n" +
-                                            ApiKeyLine(Access::kAdmin, "me", "root-key")));
+    ASSERT_OK(
+        WriteFileAtomically(path, ApiKeyLine(Access::kUse, "shop", "use-key") + "\n" +
+                                      ApiKeyLine(Access::kAdmin, "me", "root-key")));
     std::filesystem::permissions(path, std::filesystem::perms{0600});
-    ASSERT_OK_AND_ASSIGN(gatekeeper_,
-                         Gatekeeper::Create({.api_keys = path, .rate_limit = rate},
-                                            Clock::Real()));
+    ASSERT_OK_AND_ASSIGN(
+        gatekeeper_,
+        Gatekeeper::Create({.api_keys = path, .rate_limit = rate}, Clock::Real()));
     options_.gatekeeper = gatekeeper_.get();
     StartServer();
   }
@@ -107,7 +108,8 @@ TEST_F(KeysTest, RatesAreByKey) {
 
 TEST_F(KeysTest, RatesWithoutKeysAreByAddress) {
   ASSERT_OK_AND_ASSIGN(
-      gatekeeper_, Gatekeeper::Create({.rate_limit = RateLimit{0.001, 1}}, Clock::Real()));
+      gatekeeper_,
+      Gatekeeper::Create({.rate_limit = RateLimit{0.001, 1}}, Clock::Real()));
   options_.gatekeeper = gatekeeper_.get();
   options_.trusted_proxies = {*Network::Parse("127.0.0.0/8")};
   StartServer();
@@ -118,6 +120,29 @@ TEST_F(KeysTest, RatesWithoutKeysAreByAddress) {
   EXPECT_EQ(from("192.0.2.1"), 429);
   EXPECT_EQ(from("192.0.2.2"), 200);
   EXPECT_EQ(from("192.0.2.3, 192.0.2.1"), 429);
+}
+
+// --- what a request may ask for ---
+
+TEST_F(ServerTest, RequestsMaySayHowLongTheyWait) {
+  session_->preprocess_gate().Close();
+  StartServer();
+  const TimePoint begin = TimePoint::clock::now();
+  ExpectJsonError(
+      Ask(Post("/api/classify", FakeImage(1), "X-Request-Timeout-Ms: 50\r\n")), 504);
+  EXPECT_LT(TimePoint::clock::now() - begin, options_.request_timeout / 2);
+  session_->preprocess_gate().Open();
+  EXPECT_EQ(Ask(Post("/api/classify", FakeImage(1),
+                     "X-Request-Timeout-Ms: 50000\r\n"
+                     "X-Request-Priority: 10\r\n"))
+                .status,
+            200);
+  for (const char* header : {"X-Request-Timeout-Ms: 0", "X-Request-Timeout-Ms: 1.5",
+                             "X-Request-Timeout-Ms: soon", "X-Request-Priority: 0",
+                             "X-Request-Priority: 11", "X-Request-Priority: 1 2"}) {
+    ExpectJsonError(
+        Ask(Post("/api/classify", FakeImage(1), std::string(header) + "\r\n")), 400);
+  }
 }
 
 // --- other origins ---
@@ -154,8 +179,8 @@ TEST_F(CorsTest, AllowsWhatItIsTold) {
   EXPECT_THAT(response.Header("access-control-allow-methods"), HasSubstr("POST"));
   EXPECT_THAT(response.Header("access-control-allow-headers"), HasSubstr("X-API-Key"));
   EXPECT_EQ(response.Header("vary"), "Origin");
-  response = client.Ask(
-      Post("/api/classify", FakeImage(3), "Origin: https://a.example\r\n"));
+  response =
+      client.Ask(Post("/api/classify", FakeImage(3), "Origin: https://a.example\r\n"));
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.Header(kAllow), "https://a.example");
   EXPECT_EQ(response.Header("cross-origin-resource-policy"), "cross-origin");
@@ -174,12 +199,13 @@ TEST_F(CorsTest, AllowsWhatItIsTold) {
 }
 
 TEST(CheckOriginTest, Origins) {
-  for (const char* good : {"*", "https://a.example", "http://localhost:3000",
-                           "http://[::1]:8080"}) {
+  for (const char* good :
+       {"*", "https://a.example", "http://localhost:3000", "http://[::1]:8080"}) {
     EXPECT_OK(CheckOrigin(good));
   }
-  for (const char* bad : {"", "a.example", "https://a.example/", "ftp://a.example", "null",
-                          "https://", "https://u@a.example", "https://a.example?x"}) {
+  for (const char* bad :
+       {"", "a.example", "https://a.example/", "ftp://a.example", "null", "https://",
+        "https://u@a.example", "https://a.example?x"}) {
     EXPECT_FALSE(CheckOrigin(bad).ok()) << bad;
   }
 }
@@ -202,8 +228,9 @@ TEST_F(CodingTest, TakesCompressedBodies) {
     EXPECT_EQ(response.status, 200) << response.body;
     EXPECT_THAT(response.body, HasSubstr("\"index\":4"));
     const std::string form = FormFile("a", "a.png", FakeImage(5)) + "--xx--\r\n";
-    EXPECT_THAT(client.Ask(Post("/api/classify", Compress(coding, form),
-                                Encoded(coding) + kFormHeader))
+    EXPECT_THAT(client
+                    .Ask(Post("/api/classify", Compress(coding, form),
+                              Encoded(coding) + kFormHeader))
                     .body,
                 HasSubstr("\"index\":5"));
   }
@@ -231,8 +258,8 @@ TEST_F(CodingTest, RefusesBrokenAndOtherOnes) {
   ExpectJsonError(Ask(Post("/api/classify", good.substr(0, good.size() - 3), gzip)), 400);
   ExpectJsonError(Ask(Post("/api/classify", good + "x", gzip)), 400);
   for (const char* coding : {"br", "gzip, gzip", "compress"}) {
-    const TestResponse response = Ask(Post(
-        "/api/classify", good, fmt::format("Content-Encoding: {}\r\n", coding)));
+    const TestResponse response =
+        Ask(Post("/api/classify", good, fmt::format("Content-Encoding: {}\r\n", coding)));
     ExpectJsonError(response, 415);
     EXPECT_EQ(response.Header("accept-encoding"), "gzip, deflate");
   }
@@ -250,7 +277,8 @@ TEST_F(CodingTest, ABombIsStopped) {
 TEST_F(CodingTest, AnswersAsTheClientLikes) {
   StartServer();
   TestClient client(port());
-  const std::string body = R"({"inputs":[{"name":"input","shape":[40],"datatype":"BYTES","data":[)";
+  const std::string body =
+      R"({"inputs":[{"name":"input","shape":[40],"datatype":"BYTES","data":[)";
   std::string images;
   for (int i = 0; i < 40; ++i) images += std::string(i ? "," : "") + "\"iVBORw0KGgox\"";
   const std::string request = body + images + "]}]}";
@@ -279,9 +307,9 @@ TEST_F(CodingTest, AnswersAsTheClientLikes) {
   EXPECT_EQ(ask("br").body, plain.body);
   EXPECT_EQ(ask("gzip;q=0").body, plain.body);
   // What is small stays as it is.
-  EXPECT_EQ(client.Ask(Get("/healthz", "Accept-Encoding: gzip\r\n"))
-                .Header("content-encoding"),
-            "");
+  EXPECT_EQ(
+      client.Ask(Get("/healthz", "Accept-Encoding: gzip\r\n")).Header("content-encoding"),
+      "");
 }
 
 }  // namespace

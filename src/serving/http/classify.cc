@@ -38,6 +38,7 @@ void WriteImage(const Upload& upload, const ImageAnswer& answer, JsonWriter& jso
     json.Key("compute").Milliseconds(Milliseconds(timings.compute));
     json.EndObject();
     json.Key("batch_size").Integer(timings.batch_size);
+    if (timings.batch_size == 0) json.Key("cached").Boolean(true);
   } else {
     const Problem problem = ImageProblem(answer.status, AsBytes(*upload.bytes));
     json.Key("error").String(problem.reason);
@@ -112,6 +113,7 @@ absl::StatusOr<ClassifyRequest> MakeClassifyRequest(const App& app,
     ASSIGN_OR_RETURN(classify.honor_exif, ParseBool("honor_exif", *text));
   }
   for (const Upload& upload : uploads) classify.images.push_back(upload.bytes);
+  classify.priority = request.head.priority;
   classify.deadline = request.deadline;
   classify.cancellation = request.cancellation;
   return classify;

@@ -15,8 +15,7 @@ constexpr AddressBytes kMappedIpv4 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr size_t kMappedBytes = 12;
 
 bool IsIpv4(const AddressBytes& address) {
-  return std::equal(address.begin(), address.begin() + kMappedBytes,
-                    kMappedIpv4.begin());
+  return std::equal(address.begin(), address.begin() + kMappedBytes, kMappedIpv4.begin());
 }
 
 std::optional<AddressBytes> ParseAddress(std::string_view text) {
@@ -72,7 +71,8 @@ absl::StatusOr<Network> Network::Parse(std::string_view text) {
     network.bits_ = bits + 128 - most;
   }
   if (!ok) {
-    return InvalidArgument("'{}': want an address or a network, such as 10.0.0.0/8", text);
+    return InvalidArgument("'{}': want an address or a network, such as 10.0.0.0/8",
+                           text);
   }
   return network;
 }

@@ -25,9 +25,9 @@ class Network {
   int bits_ = 128;
 };
 
-// The client's own address: `peer`, or where that is one of `proxies`, the last address of
-// the X-Forwarded-For header that is none of them. Of IPv6 addresses the first 64 bits,
-// "2001:db8::/64": the rest is the client's to choose.
+// The client's own address: `peer`, or where that is one of `proxies`, the last address
+// of the X-Forwarded-For header that is none of them. Of IPv6 addresses the first 64
+// bits, "2001:db8::/64": the rest is the client's to choose.
 std::string ClientAddress(std::string_view peer, std::string_view forwarded_for,
                           const std::vector<Network>& proxies);
 

@@ -505,7 +505,10 @@ net::awaitable<std::optional<Response>> Connection::Handle(Exchange& exchange) {
   mailbox->executor = co_await net::this_coro::executor;
   mailbox->wake = [this] { answer_timer_.cancel(); };
   const auto cancellation = std::make_shared<Cancellation>();
-  const TimePoint deadline = TimePoint::clock::now() + context_.options.request_timeout;
+  TimePoint deadline = TimePoint::clock::now() + context_.options.request_timeout;
+  if (request.head.timeout.has_value()) {
+    deadline = std::min(deadline, request.received + *request.head.timeout);
+  }
   request.deadline = deadline;
   request.cancellation = cancellation;
   // The head stays here, for the log.

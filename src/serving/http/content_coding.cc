@@ -33,8 +33,8 @@ std::optional<int> Weight(std::string_view parameter) {
   }
   double weight = 0;
   const char* last = parameter.data() + parameter.size();
-  const auto [end, error] = std::from_chars(parameter.data() + 2, last, weight,
-                                            std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(parameter.data() + 2, last, weight, std::chars_format::fixed);
   if (error != std::errc() || end != last || !(weight >= 0 && weight <= 1)) {
     return std::nullopt;
   }
@@ -72,8 +72,8 @@ ContentCoding ChooseCoding(std::string_view accept_encoding) {
   while (!accept_encoding.empty()) {
     const size_t comma = accept_encoding.find(',');
     const std::string_view item = accept_encoding.substr(0, comma);
-    accept_encoding.remove_prefix(
-        comma == std::string_view::npos ? accept_encoding.size() : comma + 1);
+    accept_encoding.remove_prefix(comma == std::string_view::npos ? accept_encoding.size()
+                                                                  : comma + 1);
     const size_t semicolon = item.find(';');
     const std::string_view name = TrimWhitespace(item.substr(0, semicolon));
     int weight = 1000;
@@ -120,8 +120,8 @@ Decompressor::~Decompressor() = default;
 Decompressor::Decompressor(Decompressor&&) noexcept = default;
 Decompressor& Decompressor::operator=(Decompressor&&) noexcept = default;
 
-absl::Status Decompressor::Feed(
-    std::string_view bytes, absl::FunctionRef<absl::Status(std::string_view)> sink) {
+absl::Status Decompressor::Feed(std::string_view bytes,
+                                absl::FunctionRef<absl::Status(std::string_view)> sink) {
   State& state = *state_;
   z_stream& stream = state.stream;
   while (!bytes.empty()) {
@@ -132,8 +132,7 @@ absl::Status Decompressor::Feed(
       inflateReset(&stream);
       state.at_end = false;
     }
-    const size_t take =
-        std::min<size_t>(bytes.size(), std::numeric_limits<uInt>::max());
+    const size_t take = std::min<size_t>(bytes.size(), std::numeric_limits<uInt>::max());
     stream.next_in = ZlibBytes(bytes);
     stream.avail_in = static_cast<uInt>(take);
     int result = Z_OK;

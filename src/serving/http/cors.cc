@@ -1,8 +1,7 @@
 #include "serving/http/cors.h"
 
-#include <boost/url/parse.hpp>
-
 #include <algorithm>
+#include <boost/url/parse.hpp>
 
 namespace oriel::serving::http {
 namespace {
@@ -18,18 +17,18 @@ constexpr char kMaxAge[] = "600";  // seconds
 }  // namespace
 
 bool CorsPolicy::Allows(std::string_view origin) const {
-  return !origin.empty() && std::any_of(origins.begin(), origins.end(),
-                                        [&](const std::string& allowed) {
-                                          return allowed == "*" || allowed == origin;
-                                        });
+  return !origin.empty() &&
+         std::any_of(origins.begin(), origins.end(), [&](const std::string& allowed) {
+           return allowed == "*" || allowed == origin;
+         });
 }
 
 absl::Status CheckOrigin(std::string_view origin) {
   if (origin == "*") return absl::OkStatus();
   const auto url = boost::urls::parse_uri({origin.data(), origin.size()});
   if (!url.has_value() || (url->scheme() != "http" && url->scheme() != "https") ||
-      url->encoded_host().empty() || url->has_userinfo() || !url->encoded_path().empty() ||
-      url->has_query() || url->has_fragment()) {
+      url->encoded_host().empty() || url->has_userinfo() ||
+      !url->encoded_path().empty() || url->has_query() || url->has_fragment()) {
     return InvalidArgument("origin '{}': want one such as https://shop.example, or '*'",
                            origin);
   }

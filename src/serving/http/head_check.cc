@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <utility>
 
@@ -61,7 +62,8 @@ std::optional<Problem> CheckBodyHeaders(const Route& route, const RequestHead& h
                                     *length, max_body)};
   }
   if (!ParseContentEncoding(head.Header("content-encoding")).has_value()) {
-    return Problem{415, "of encoded bodies only gzip and deflate are taken",
+    return Problem{415,
+                   "of encoded bodies only gzip and deflate are taken",
                    {{"Accept-Encoding", "gzip, deflate"}}};
   }
   return CheckBodyType(route, head);
@@ -112,6 +114,31 @@ std::optional<Problem> Admit(const ServerOptions& options, const Route& route,
   return problem;
 }
 
+// A whole number in the header, within the bounds; nullopt when there is none.
+absl::StatusOr<std::optional<int64_t>> NumberIn(const RequestHead& head,
+                                                std::string_view name, int64_t least,
+                                                int64_t most) {
+  const std::string_view text = TrimWhitespace(head.Header(name));
+  if (text.empty()) return std::nullopt;
+  int64_t value = 0;
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, value);
+  if (error != std::errc() || end != last || value < least || value > most) {
+    return InvalidArgument("{}: want a whole number from {} to {}", name, least, most);
+  }
+  return value;
+}
+
+absl::Status ReadWishes(RequestHead& head) {
+  constexpr int64_t kDay = 86'400'000;
+  ASSIGN_OR_RETURN(const auto timeout, NumberIn(head, "X-Request-Timeout-Ms", 1, kDay));
+  if (timeout.has_value()) head.timeout = std::chrono::milliseconds(*timeout);
+  ASSIGN_OR_RETURN(const auto priority,
+                   NumberIn(head, "X-Request-Priority", kFirstPriority, kLastPriority));
+  head.priority = static_cast<int>(priority.value_or(kDefaultPriority));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::optional<Problem> CheckHead(App& app, const ServerOptions& options,
@@ -128,6 +155,9 @@ std::optional<Problem> CheckHead(App& app, const ServerOptions& options,
         405, "this address does not take this method", {{"Allow", match.allow}}};
   }
   if (auto problem = Admit(options, *route, head)) return problem;
+  if (const absl::Status status = ReadWishes(head); !status.ok()) {
+    return ProblemFrom(status);
+  }
   if (auto problem = CheckBodyHeaders(*route, head, parser, options.max_body_bytes)) {
     return problem;
   }

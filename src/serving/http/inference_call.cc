@@ -61,6 +61,7 @@ absl::Status InferenceCall::Begin(std::shared_ptr<InferenceCall> self) {
   ASSIGN_OR_RETURN(ClassifyRequest classify,
                    Read(model->session(), std::move(request_.body)));
   classify.deadline = std::min(classify.deadline, request_.deadline);
+  if (classify.priority == kDefaultPriority) classify.priority = request_.head.priority;
   classify.cancellation = request_.cancellation;
   return model->Classify(std::move(classify), [self](std::vector<ImageAnswer> answers) {
     // A thousand numbers for each image: too much work for a plan worker.

@@ -14,6 +14,7 @@
 #include "serving/cancellation.h"
 #include "serving/clock.h"
 #include "serving/http/multipart.h"
+#include "serving/priority.h"
 #include "serving/upload_budget.h"
 
 namespace oriel::serving::http {
@@ -33,6 +34,9 @@ struct RequestHead {
   // Who sent it: the name of the API key, else the address (ClientAddress).
   std::string client;
   bool is_admin = false;  // came with an admin's key
+  // From X-Request-Timeout-Ms and X-Request-Priority.
+  std::optional<std::chrono::milliseconds> timeout;
+  int priority = kDefaultPriority;
 
   // The header's first value; "" when there is none. Names ignore case.
   std::string_view Header(std::string_view name) const;

@@ -37,8 +37,8 @@ void WriteModel(JsonWriter& json, const ServedModel& model) {
   WriteTally(json, "compute_input", statistics.preprocess);
   WriteTally(json, "compute_infer", statistics.compute);
   WriteTally(json, "compute_output", statistics.finish);
-  WriteTally(json, "cache_hit", {});
-  WriteTally(json, "cache_miss", {});
+  WriteTally(json, "cache_hit", statistics.cache_hit);
+  WriteTally(json, "cache_miss", statistics.cache_miss);
   json.EndObject();
   json.Key("response_stats").BeginObject().EndObject();
   json.Key("batch_stats").BeginArray();

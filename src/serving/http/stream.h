@@ -1,5 +1,5 @@
-// The bytes of a connection, in the clear or through TLS: what Beast reads from and writes
-// to. Private to the server.
+// The bytes of a connection, in the clear or through TLS: what Beast reads from and
+// writes to. Private to the server.
 #pragma once
 
 #include <boost/asio/async_result.hpp>

@@ -27,9 +27,8 @@ constexpr unsigned char kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 int ChooseProtocol(SSL*, const unsigned char** chosen, unsigned char* chosen_length,
                    const unsigned char* offered, unsigned offered_length, void*) {
   unsigned char* protocol = nullptr;
-  const int found =
-      SSL_select_next_proto(&protocol, chosen_length, kHttp11, sizeof(kHttp11), offered,
-                            offered_length);
+  const int found = SSL_select_next_proto(&protocol, chosen_length, kHttp11,
+                                          sizeof(kHttp11), offered, offered_length);
   *chosen = protocol;
   // A client that offers others alone is answered as if it had said nothing.
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;

@@ -211,7 +211,8 @@ TEST_F(TlsTest, RequestsOfClientsThatLeaveAreDropped) {
     session_->preprocess_gate().AwaitArrived(1);
     client.Leave();
   }
-  while (server_->connections() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (server_->connections() > 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   session_->preprocess_gate().Open();
   while (pending() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_EQ(session_->runs(), warm_up_runs_);
@@ -229,7 +230,8 @@ TEST_F(TlsTest, CertificatesAreExchanged) {
   EXPECT_THAT(before.Receive("alive"), HasSubstr("alive"));
   // Half of a renewal: the key of another certificate.
   ASSERT_OK(WriteFileAtomically(paths_.key, MakeCertificate("third").key));
-  EXPECT_THAT(options_.tls->Reload().ToString(), HasSubstr("key.pem: want the certificate's private key"));
+  EXPECT_THAT(options_.tls->Reload().ToString(),
+              HasSubstr("key.pem: want the certificate's private key"));
   EXPECT_EQ(TlsClient(port()).peer(), "second");
 }
 

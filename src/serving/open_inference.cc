@@ -161,7 +161,7 @@ absl::Status ServerReadiness(const ModelRepository& models, bool draining) {
 
 absl::Status CheckControl(const ModelRepository& models, bool is_admin) {
   if (is_admin || models.options().load_on_demand) return absl::OkStatus();
-  return InvalidArgument(
+  return absl::PermissionDeniedError(
       "models are loaded as their folders say: start the server with --load-on-demand to "
       "load and unload them by request, or send an admin's API key");
 }

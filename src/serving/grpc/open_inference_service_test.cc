@@ -351,7 +351,7 @@ TEST_F(OpenInferenceServiceTest, Repository) {
   inference::RepositoryModelUnloadResponse response;
   EXPECT_GRPC_ERROR(Call(&inference::GRPCInferenceService::Stub::RepositoryModelUnload,
                          request, response),
-                    INVALID_ARGUMENT, "--load-on-demand");
+                    PERMISSION_DENIED, "--load-on-demand");
 }
 
 TEST_F(OpenInferenceServiceTest, LoadsOnDemand) {

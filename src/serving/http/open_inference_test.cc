@@ -268,7 +268,7 @@ TEST_F(OpenInferenceTest, Repository) {
   EXPECT_EQ(AskJson(Post("/v2/repository/index", R"({"ready":true})")),
             R"([{"name":"fake","version":"7","state":"READY","reason":""}])");
   ExpectError(Post("/v2/repository/index", R"({"ready":1})"), "want {");
-  ExpectError(Post("/v2/repository/models/fake/unload", ""), "--load-on-demand");
+  ExpectError(Post("/v2/repository/models/fake/unload", ""), "--load-on-demand", 403);
 }
 
 class OnDemandTest : public OpenInferenceTest {

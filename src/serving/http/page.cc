@@ -54,6 +54,8 @@ std::string TimingText(const ImageTimings& timings) {
       Milliseconds(timings.compute));
 }
 
+}  // namespace
+
 void SendStatic(const StaticFile& file, const char* type, const Request& request,
                 Responder responder) {
   Response response;
@@ -66,8 +68,6 @@ void SendStatic(const StaticFile& file, const char* type, const Request& request
   }
   std::move(responder).Send(std::move(response));
 }
-
-}  // namespace
 
 void GetStyle(App& app, Request request, Responder responder) {
   SendStatic(app.web.style(), "text/css; charset=utf-8", request, std::move(responder));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "serving/http/api_page.h"
 #include "serving/http/classify.h"
 #include "serving/http/health.h"
 #include "serving/http/inference_call.h"
@@ -66,6 +67,8 @@ constexpr Route kRoutes[] = {
     ForPeople(Get("/script.js", GetScript, Access::kPublic)),
     Images("/api/classify", BodyKind::kImage, PostClassify),
     Get("/api/models", GetModels),
+    ForPeople(Get("/api", GetApiPage, Access::kPublic)),
+    Get("/api/openapi.json", GetOpenApi, Access::kPublic),
     Probe("/healthz", GetHealthz),
     Probe("/readyz", GetReadyz),
     // Open Inference.

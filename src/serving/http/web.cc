@@ -15,7 +15,8 @@ namespace {
 namespace mustache = kainjow::mustache;
 
 constexpr const char* kFiles[] = {"layout.mustache", "predict.mustache", "error.mustache",
-                                  "style.css", "script.js"};
+                                  "api.mustache",    "style.css",        "script.js",
+                                  "openapi.json"};
 
 std::string Render(const std::string& text, const mustache::data& data) {
   mustache::mustache compiled(text);
@@ -38,6 +39,29 @@ std::pair<std::string, std::string> SplitLabel(const std::string& label) {
   const size_t comma = label.find(", ");
   if (comma == std::string::npos) return {label, ""};
   return {label.substr(0, comma), label.substr(comma + 2)};
+}
+
+mustache::data Pairs(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  mustache::data list{mustache::data::type::list};
+  for (const auto& [name, text] : pairs) {
+    mustache::data entry;
+    entry.set("name", name);
+    entry.set("text", text);
+    list.push_back(entry);
+  }
+  return list;
+}
+
+mustache::data OperationData(const ApiOperation& operation) {
+  mustache::data data;
+  data.set("method", operation.method);
+  data.set("path", operation.path);
+  data.set("summary", operation.summary);
+  SetText(data, "description", operation.description);
+  SetText(data, "takes", operation.takes);
+  data.set("parameters", Pairs(operation.parameters));
+  data.set("answers", Pairs(operation.answers));
+  return data;
 }
 
 mustache::data ResultData(const PageResult& result) {
@@ -109,6 +133,30 @@ std::string Web::RenderPage(const PageData& page) const {
   layout.set("page_title", page.model == nullptr ? "Oriel" : page.model->title);
   layout.set("script", true);
   layout.set("content", body.ok() ? Render(*body, data) : "");
+  return Render(Read("layout.mustache").value_or(""), layout);
+}
+
+std::string Web::RenderApi(const ApiDescription& api) const {
+  mustache::data data;
+  SetText(data, "about", api.about);
+  data.set("address", api.address);
+  mustache::data groups{mustache::data::type::list};
+  for (const ApiGroup& group : api.groups) {
+    mustache::data entry;
+    entry.set("name", group.name);
+    SetText(entry, "description", group.description);
+    mustache::data operations{mustache::data::type::list};
+    for (const ApiOperation& operation : group.operations) {
+      operations.push_back(OperationData(operation));
+    }
+    entry.set("operations", operations);
+    groups.push_back(entry);
+  }
+  data.set("groups", groups);
+  mustache::data layout;
+  layout.set("page_title", "API");
+  layout.set("script", false);
+  layout.set("content", Render(Read("api.mustache").value_or(""), data));
   return Render(Read("layout.mustache").value_or(""), layout);
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -29,6 +30,24 @@ struct PageData {
   std::vector<PageResult> results;
 };
 
+// What the API page tells of one endpoint.
+struct ApiOperation {
+  std::string method, path, summary, description;
+  std::string takes;  // media types of bodies; "": none
+  std::vector<std::pair<std::string, std::string>> parameters, answers;  // name, text
+};
+
+struct ApiGroup {
+  std::string name, description;
+  std::vector<ApiOperation> operations;
+};
+
+struct ApiDescription {
+  std::string about;
+  std::string address;  // of the server, "host:port"
+  std::vector<ApiGroup> groups;
+};
+
 struct StaticFile {
   std::string body;
   std::string etag;
@@ -45,6 +64,8 @@ class Web {
   std::string RenderPage(const PageData& data) const;
   std::string RenderError(int status, std::string_view phrase, std::string_view reason,
                           std::string_view request_id) const;
+  std::string RenderApi(const ApiDescription& api) const;
+  StaticFile openapi() const { return File("openapi.json"); }
   StaticFile style() const { return File("style.css"); }
   StaticFile script() const { return File("script.js"); }
 

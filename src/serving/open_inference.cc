@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "serving/priority.h"
+
 namespace oriel::serving::open_inference {
 namespace {
 
@@ -108,6 +110,11 @@ TimePoint DeadlineAfter(TimePoint now, int64_t timeout_us) {
   if (timeout_us <= 0) return kNever;
   constexpr int64_t kDay = 86'400'000'000;
   return now + std::chrono::microseconds(std::min(timeout_us, kDay));
+}
+
+int PriorityFrom(int64_t priority) {
+  if (priority <= 0) return kDefaultPriority;
+  return static_cast<int>(std::min<int64_t>(priority, kLastPriority));
 }
 
 std::string_view RepositoryState(VersionState state) {

@@ -74,6 +74,10 @@ void AppendElement(std::string_view element, std::string& raw);
 // than a day.
 TimePoint DeadlineAfter(TimePoint now, int64_t timeout_us);
 
+// Of the request's parameter `priority`: 0 is the default, 1 the first, and none is later
+// than kLastPriority.
+int PriorityFrom(int64_t priority);
+
 // What Triton's clients call the states: "READY".
 std::string_view RepositoryState(VersionState state);
 

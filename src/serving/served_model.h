@@ -78,6 +78,7 @@ class ServedModel {
   ~ServedModel();
 
   const model::Session& session() const { return *session_; }
+  bool caches_answers() const { return options_.cache != nullptr; }
 
   // Decodes, preprocesses, batches and runs. kResourceExhausted when fewer places are
   // free than there are images (all or nothing), kUnavailable after Stop,

@@ -24,6 +24,7 @@ inline constexpr char kDefaultSignature[] = "serving_default";
 inline constexpr char kTopKSignature[] = "top_k";
 inline constexpr char kPredictMethod[] = "tensorflow/serving/predict";
 inline constexpr char kClassifyMethod[] = "tensorflow/serving/classify";
+inline constexpr char kRegressMethod[] = "tensorflow/serving/regress";
 inline constexpr char kImageBytes[] = "image_bytes";
 // What tf.Examples call the same.
 inline constexpr char kImageFeature[] = "image/encoded";

@@ -1,5 +1,6 @@
 #include "serving/grpc/admission.h"
 
+#include <charconv>
 #include <string>
 #include <string_view>
 
@@ -7,13 +8,6 @@
 
 namespace oriel::serving::grpc {
 namespace {
-
-// The first value; "" when there is none. Names are in lower case.
-std::string_view Metadata(const ::grpc::CallbackServerContext& call, const char* name) {
-  const auto it = call.client_metadata().find(name);
-  if (it == call.client_metadata().end()) return {};
-  return {it->second.data(), it->second.size()};
-}
 
 std::string_view PresentedKey(const ::grpc::CallbackServerContext& call) {
   constexpr std::string_view kBearer = "bearer ";
@@ -25,6 +19,26 @@ std::string_view PresentedKey(const ::grpc::CallbackServerContext& call) {
 }
 
 }  // namespace
+
+std::string_view Metadata(const ::grpc::CallbackServerContext& call, const char* name) {
+  const auto it = call.client_metadata().find(name);
+  if (it == call.client_metadata().end()) return {};
+  return {it->second.data(), it->second.size()};
+}
+
+absl::StatusOr<std::optional<int>> NumberIn(const ::grpc::CallbackServerContext& call,
+                                            const char* name, int least, int most) {
+  const std::string_view text = Metadata(call, name);
+  if (text.empty()) return std::nullopt;
+  int number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least ||
+      number > most) {
+    return InvalidArgument("{}: want a number from {} to {}", name, least, most);
+  }
+  return number;
+}
 
 std::string PeerAddress(std::string_view peer) {
   constexpr std::string_view kIpv6 = "ipv6:%5B";

@@ -3,11 +3,24 @@
 
 #include <grpcpp/server_context.h>
 
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "base/status.h"
 #include "serving/gatekeeper.h"
 #include "serving/grpc/context.h"
 
 namespace oriel::serving::grpc {
+
+// The first value of that name, which is in lower case; "" when there is none. Lives as
+// long as the call.
+std::string_view Metadata(const ::grpc::CallbackServerContext& call, const char* name);
+
+// A number of the metadata; nullopt where there is none. kInvalidArgument for one that is
+// not from `least` to `most`.
+absl::StatusOr<std::optional<int>> NumberIn(const ::grpc::CallbackServerContext& call,
+                                            const char* name, int least, int most);
 
 // Takes the key from the call's metadata: "authorization: Bearer KEY", "x-api-key: KEY".
 Admission Admit(const Context& context, const ::grpc::CallbackServerContext& call,

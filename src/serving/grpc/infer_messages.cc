@@ -144,6 +144,8 @@ absl::StatusOr<InferCallPlan> ReadInferRequest(inference::ModelInferRequest& req
   plan.classify.probabilities = plan.classification == 0;
   ASSIGN_OR_RETURN(const int64_t timeout_us, Count(request.parameters(), "timeout", 0));
   plan.classify.deadline = open_inference::DeadlineAfter(now, timeout_us);
+  ASSIGN_OR_RETURN(const int64_t priority, Count(request.parameters(), "priority", 0));
+  plan.classify.priority = open_inference::PriorityFrom(priority);
   ASSIGN_OR_RETURN(plan.classify.honor_exif,
                    Flag(request.parameters(), "honor_exif", true));
   return plan;

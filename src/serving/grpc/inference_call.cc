@@ -39,6 +39,7 @@ absl::Status InferenceCall::Begin(const std::shared_ptr<InferenceCall>& self) {
   ASSIGN_OR_RETURN(const auto model, context_.models.Get(spec));
   ASSIGN_OR_RETURN(ClassifyRequest classify, Read(model->session()));
   classify.deadline = std::min(classify.deadline, arrival_.deadline);
+  if (classify.priority == kDefaultPriority) classify.priority = arrival_.priority;
   classify.cancellation = arrival_.cancellation;
   return model->Classify(std::move(classify), [self](std::vector<ImageAnswer> answers) {
     // A thousand numbers for each image: too much work for a plan worker.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "serving/grpc/context.h"
+#include "serving/priority.h"
 #include "serving/served_model.h"
 #include "serving/upload_budget.h"
 
@@ -22,6 +23,7 @@ class InferenceCall {
   struct Arrival {
     ::grpc::ByteBuffer message;
     TimePoint deadline = kNever;
+    int priority = kDefaultPriority;  // where the message says none
     CancellationPtr cancellation;
   };
   // Called once, from any thread.

@@ -134,7 +134,7 @@ absl::Status ConfigureModel(const Context& context,
   config.mutable_dynamic_batching()->add_preferred_batch_size(
       session.options().max_batch);
   config.mutable_model_transaction_policy()->set_decoupled(false);
-  config.mutable_response_cache()->set_enable(false);
+  config.mutable_response_cache()->set_enable(model->caches_answers());
   return absl::OkStatus();
 }
 
@@ -159,8 +159,8 @@ void WriteStatistics(const ServedModel& model, inference::ModelStatistics& out) 
   WriteTally(statistics.preprocess, all.mutable_compute_input());
   WriteTally(statistics.compute, all.mutable_compute_infer());
   WriteTally(statistics.finish, all.mutable_compute_output());
-  WriteTally({}, all.mutable_cache_hit());
-  WriteTally({}, all.mutable_cache_miss());
+  WriteTally(statistics.cache_hit, all.mutable_cache_hit());
+  WriteTally(statistics.cache_miss, all.mutable_cache_miss());
   for (const auto& [size, tally] : statistics.batches) {
     inference::InferBatchStatistics& batch = *out.add_batch_stats();
     batch.set_batch_size(static_cast<uint64_t>(size));
@@ -269,59 +269,58 @@ class OpenInferenceService final : public Methods {
   ServerUnaryReactor* SystemSharedMemoryStatus(CallbackServerContext* call,
                                                const ByteBuffer* request,
                                                ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "SystemSharedMemoryStatus"},
-                  "there is no shared memory: send tensors in the request");
+    return Refuse(
+        context_, {call, request, response, kProtocol, "SystemSharedMemoryStatus"},
+        Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* SystemSharedMemoryRegister(CallbackServerContext* call,
                                                  const ByteBuffer* request,
                                                  ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "SystemSharedMemoryRegister"},
-                  "there is no shared memory: send tensors in the request");
+    return Refuse(
+        context_, {call, request, response, kProtocol, "SystemSharedMemoryRegister"},
+        Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* SystemSharedMemoryUnregister(CallbackServerContext* call,
                                                    const ByteBuffer* request,
                                                    ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "SystemSharedMemoryUnregister"},
-                  "there is no shared memory: send tensors in the request");
+    return Refuse(
+        context_, {call, request, response, kProtocol, "SystemSharedMemoryUnregister"},
+        Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* CudaSharedMemoryStatus(CallbackServerContext* call,
                                              const ByteBuffer* request,
                                              ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "CudaSharedMemoryStatus"},
-                  "there is no shared memory: send tensors in the request");
+    return Refuse(
+        context_, {call, request, response, kProtocol, "CudaSharedMemoryStatus"},
+        Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* CudaSharedMemoryRegister(CallbackServerContext* call,
                                                const ByteBuffer* request,
                                                ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "CudaSharedMemoryRegister"},
-                  "there is no shared memory: send tensors in the request");
+    return Refuse(
+        context_, {call, request, response, kProtocol, "CudaSharedMemoryRegister"},
+        Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* CudaSharedMemoryUnregister(CallbackServerContext* call,
                                                  const ByteBuffer* request,
                                                  ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "CudaSharedMemoryUnregister"},
-                  "there is no shared memory: send tensors in the request");
+    return Refuse(
+        context_, {call, request, response, kProtocol, "CudaSharedMemoryUnregister"},
+        Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* TraceSetting(CallbackServerContext* call, const ByteBuffer* request,
                                    ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "TraceSetting"},
-                  "there is no tracing");
+    return Refuse(context_, {call, request, response, kProtocol, "TraceSetting"},
+                  Unimplemented("there is no tracing"));
   }
   ServerUnaryReactor* LogSettings(CallbackServerContext* call, const ByteBuffer* request,
                                   ByteBuffer* response) override {
-    return Refuse({call, request, response, kProtocol, "LogSettings"},
-                  "the log is set when the server starts: --log-level");
+    return Refuse(context_, {call, request, response, kProtocol, "LogSettings"},
+                  Unimplemented("the log is set when the server starts: --log-level"));
   }
 
  private:
   static constexpr Protocol kProtocol = Protocol::kOpenInference;
-
-  ServerUnaryReactor* Refuse(const UnaryCall& call, std::string_view why) {
-    const Admission admission = Admit(context_, *call.context, call.access);
-    return FinishNow(call,
-                     admission.status.ok() ? Unimplemented("{}", why) : admission.status,
-                     inference::Opaque());
-  }
 
   // Loading takes as long as it takes: the call waits, and no thread.
   template <typename Request>

@@ -1,6 +1,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <future>
@@ -305,6 +306,54 @@ TEST_F(OpenInferenceServiceTest, TimeoutOfTheRequest) {
               status.error_code() == ::grpc::StatusCode::DEADLINE_EXCEEDED);
   (*second.mutable_parameters())["timeout"].set_string_param("soon");
   EXPECT_GRPC_ERROR(Infer(second), INVALID_ARGUMENT, "'timeout'");
+}
+
+// Images run one at a time, the most urgent first; the names tell whose answer came when.
+TEST_F(OpenInferenceServiceTest, Priorities) {
+  Start();
+  session_->run_gate().Close();
+  const int before = session_->run_gate().arrived();
+  constexpr int kCalls = 10;
+  std::vector<::grpc::ClientContext> contexts(kCalls);
+  std::vector<inference::ModelInferRequest> requests(kCalls);
+  std::vector<inference::ModelInferResponse> responses(kCalls);
+  std::vector<std::promise<void>> ends(kCalls);
+  Mutex mutex;
+  std::vector<int> order;
+  for (int i = 0; i < kCalls; ++i) {
+    requests[i] = Images({1});
+    // The first is in work when the others come; the rest fill two batches and more.
+    (*requests[i].mutable_parameters())["priority"].set_uint64_param(i == kCalls - 1 ? 1
+                                                                                     : 9);
+    stub_->async()->ModelInfer(&contexts[i], &requests[i], &responses[i],
+                               [&, i](::grpc::Status status) {
+                                 EXPECT_TRUE(status.ok()) << status.error_message();
+                                 {
+                                   MutexLock lock(mutex);
+                                   order.push_back(i);
+                                 }
+                                 ends[i].set_value();
+                               });
+    if (i == 0) session_->run_gate().AwaitArrived(before + 1);
+    while (pending() != static_cast<size_t>(i + 1)) std::this_thread::yield();
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until all are prepared
+  session_->run_gate().Open();
+  for (auto& end : ends) end.get_future().wait();
+  // Among the first batch after the one in work: four images.
+  const auto place = std::find(order.begin(), order.end(), kCalls - 1) - order.begin();
+  EXPECT_LT(place, 1 + 4);
+}
+
+TEST_F(OpenInferenceServiceTest, PriorityOfTheMetadata) {
+  Start();
+  for (const auto& [text, good] :
+       {std::pair("1", true), {"10", true}, {"11", false}, {"x", false}}) {
+    ::grpc::ClientContext context;
+    context.AddMetadata("x-request-priority", text);
+    const ::grpc::Status status = stub_->ModelInfer(&context, Images({1}), &response_);
+    EXPECT_EQ(status.ok(), good) << status.error_message();
+  }
 }
 
 TEST_F(OpenInferenceServiceTest, CancelledCallsCostNoRun) {

@@ -22,13 +22,13 @@
 #include "serving/grpc/context.h"
 #include "serving/grpc/infer_stream.h"
 #include "serving/grpc/open_inference_service.h"
+#include "serving/grpc/tensorflow_serving_service.h"
 
 namespace oriel::serving::grpc {
 namespace {
 
 // How often draining and the models' states are looked at.
-constexpr std::chrono::milliseconds kDrainInterval{50};
-constexpr int kHealthTurns = 10;
+constexpr std::chrono::milliseconds kLookInterval{50};
 
 // A peer that does not answer is gone within some two minutes; one that pings more often
 // than every ten seconds is sent away.
@@ -113,6 +113,8 @@ class Server::Impl {
   absl::Status Listen() {
     SetUpLibrary();
     services_.push_back(MakeOpenInferenceService(context_, streams_));
+    services_.push_back(MakePredictionService(context_));
+    services_.push_back(MakeModelService(context_));
     ::grpc::ServerBuilder builder;
     for (const auto& service : services_) builder.RegisterService(service.get());
     int port = 0;
@@ -158,10 +160,7 @@ class Server::Impl {
 
   // Until the server drains or ends; then ends it.
   void Watch() {
-    int turn = 0;
-    while (!context_.draining && !Pause()) {
-      if (++turn % kHealthTurns == 0) UpdateHealth(true);
-    }
+    while (!context_.draining && !Pause()) UpdateHealth(true);
     UpdateHealth(false);
     streams_.Drain();
     const auto grace =
@@ -173,7 +172,7 @@ class Server::Impl {
   bool Pause() {
     MutexLock lock(mutex_);
     if (!stopping_)
-      wake_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kDrainInterval);
+      wake_.WaitUntil(mutex_, std::chrono::steady_clock::now() + kLookInterval);
     return stopping_;
   }
 

@@ -17,12 +17,13 @@ class InferenceReactor final : public ::grpc::ServerUnaryReactor {
   InferenceReactor(const Context& context, const UnaryCall& call)
       : context_(context), call_(call), started_(context.clock.Now()) {}
 
-  void Run(std::shared_ptr<InferenceCall> inference) {
+  void Run(std::shared_ptr<InferenceCall> inference, int priority) {
     InferenceCall::Arrival arrival;
     // Else gRPC would keep the bytes until the call ends, beside the parsed message. The
     // buffer was made by gRPC for this call, and nobody reads it again.
     arrival.message.Swap(const_cast<::grpc::ByteBuffer*>(call_.request));
     arrival.deadline = DeadlineOf(context_, *call_.context);
+    arrival.priority = priority;
     arrival.cancellation = cancellation_;
     InferenceCall::Start(std::move(inference), std::move(arrival),
                          [this](absl::StatusOr<::grpc::ByteBuffer> answer) {
@@ -65,9 +66,21 @@ TimePoint DeadlineOf(const Context& context, const ::grpc::CallbackServerContext
   if (!admission.status.ok()) {
     return FinishNow(call, admission.status, google::protobuf::Empty());
   }
+  const auto priority =
+      NumberIn(*call.context, "x-request-priority", kFirstPriority, kLastPriority);
+  if (!priority.ok()) {
+    return FinishNow(call, priority.status(), google::protobuf::Empty());
+  }
   auto* reactor = new InferenceReactor(context, call);
-  reactor->Run(std::move(inference));
+  reactor->Run(std::move(inference), priority->value_or(kDefaultPriority));
   return reactor;
+}
+
+::grpc::ServerUnaryReactor* Refuse(const Context& context, const UnaryCall& call,
+                                   const absl::Status& why) {
+  const Admission admission = Admit(context, *call.context, call.access);
+  return FinishNow(call, admission.status.ok() ? why : admission.status,
+                   google::protobuf::Empty());
 }
 
 ::grpc::ServerUnaryReactor* FinishNow(const UnaryCall& call, const absl::Status& status,

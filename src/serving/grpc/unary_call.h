@@ -42,6 +42,10 @@ void LogCall(const char* method, const absl::Status& status, Duration took);
 ::grpc::ServerUnaryReactor* FinishNow(const UnaryCall& call, const absl::Status& status,
                                       const google::protobuf::Message& response);
 
+// Answers with `why` whoever may call at all.
+::grpc::ServerUnaryReactor* Refuse(const Context& context, const UnaryCall& call,
+                                   const absl::Status& why);
+
 // Answers at once, on gRPC's own thread: `answer` is quick and waits for nothing.
 template <typename Request, typename Response>
 ::grpc::ServerUnaryReactor* AnswerNow(const Context& context, const UnaryCall& call,

@@ -149,7 +149,11 @@ void GetModelConfig(App& app, Request request, Responder responder) {
   json.EndObject();
   json.Key("model_transaction_policy").BeginObject();
   json.Key("decoupled").Boolean(false).EndObject();
-  json.Key("response_cache").BeginObject().Key("enable").Boolean(false).EndObject();
+  json.Key("response_cache")
+      .BeginObject()
+      .Key("enable")
+      .Boolean((*model)->caches_answers())
+      .EndObject();
   json.EndObject();
   std::move(responder).Send(Json(std::move(json)));
 }

@@ -221,6 +221,10 @@ absl::Status InferCall::ReadParameters(const JsonValue& root, ClassifyRequest& r
     ASSIGN_OR_RETURN(const int64_t us, WholeNumber(*timeout, "timeout", 0));
     request.deadline = open_inference::DeadlineAfter(app().clock.Now(), us);
   }
+  if (const JsonValue* priority = Parameter(root, "priority")) {
+    ASSIGN_OR_RETURN(const int64_t n, WholeNumber(*priority, "priority", 0));
+    request.priority = open_inference::PriorityFrom(n);
+  }
   if (const JsonValue* exif = Parameter(root, "honor_exif")) {
     ASSIGN_OR_RETURN(request.honor_exif, Flag(*exif, "honor_exif"));
   }

@@ -27,7 +27,7 @@ class InferCall : public InferenceCall {
 
   std::string model_name_, model_version_;
   std::string id_;
-  std::string output_;  // as the request calls it
+  std::string output_;      // as the request calls it
   int classification_ = 0;  // > 0: the so many best classes, as strings
   bool binary_ = false;     // the output follows the JSON
 };

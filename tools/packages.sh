@@ -20,7 +20,7 @@ weights_packages=(python3-pip)
 test_packages=(
   libgtest-dev libgmock-dev libleveldb-dev libbenchmark-dev
   python3 python3-venv python3-pip
-  curl openssl ccache
+  curl openssl wrk ccache
 )
 
 # as_root COMMAND...: by sudo where it has to be; fails where there is none.

@@ -15,6 +15,7 @@ find_package(ZLIB REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED)
 # oneDNN's own CMake configuration wants OpenCL's headers, which nothing here uses.
 find_path(ORIEL_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
 find_library(ORIEL_DNNL_LIBRARY dnnl REQUIRED)

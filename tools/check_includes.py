@@ -34,6 +34,7 @@ FENCED = {
     r"(oneapi/dnnl/|dnnl)": ["engine/onednn"],
     r"boost/(beast|asio)": ["serving/http"],
     r"(grpc(pp)?/|.*\.grpc\.pb\.h)": ["serving/grpc"],
+    r"prometheus/": ["serving"],
     r"(jpeglib|spng|webp/|gif_lib)": ["image"],
     r"(archive|curl/)": ["model"],
     r"CLI/": ["cli"],

@@ -31,7 +31,7 @@ CodePoint Decode(std::string_view text) {
 
 bool IsControl(uint32_t value) {
   return value < 0x20 || (value >= 0x7f && value < 0xa0) ||
-         (value >= 0x202a && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069) ||
+         (value >= 0x2028 && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069) ||
          value == 0xfeff;
 }
 

@@ -13,8 +13,9 @@ namespace oriel {
 std::optional<size_t> FindInvalidUtf8(std::string_view text);
 
 // Whether `text` has control characters: U+0000..U+001F, U+007F..U+009F, which
-// could drive a terminal, the marks that reorder text (U+202A..U+202E,
-// U+2066..U+2069), and the byte order mark U+FEFF.
+// could drive a terminal, the separators that some take for ends of lines (U+2028,
+// U+2029), the marks that reorder text (U+202A..U+202E, U+2066..U+2069), and the byte
+// order mark U+FEFF.
 bool HasControlCharacters(std::string_view text);
 
 // `text` fit to be printed or put into JSON: each byte that is not UTF-8 and each

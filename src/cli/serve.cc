@@ -1,7 +1,5 @@
 // `oriel serve`: the page and the HTTP API over a folder of models.
 
-#include <spdlog/async.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -25,6 +23,7 @@
 #include "serving/http/app.h"
 #include "serving/http/server.h"
 #include "serving/http/web.h"
+#include "serving/log.h"
 #include "serving/model_repository.h"
 #include "serving/response_cache.h"
 #include "serving/served_model.h"
@@ -72,23 +71,19 @@ struct Flags {
   std::string web_dir;
   std::string notice;
   std::string log_level = "info";
+  std::string log_format = "text";
+  bool access_log = true;
 };
 
 std::chrono::milliseconds Seconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 
-// A log that never holds up the I/O thread: when nobody takes its lines, the
-// oldest are dropped.
-void StartLog(const std::string& level) {
-  spdlog::init_thread_pool(8192, 1);
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  auto logger = std::make_shared<spdlog::async_logger>(
-      "oriel", sink, spdlog::thread_pool(),
-      spdlog::async_overflow_policy::overrun_oldest);
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-  spdlog::set_default_logger(logger);
-  spdlog::set_level(spdlog::level::from_str(level));
+serving::LogSettings LogSettingsOf(const Flags& flags) {
+  serving::LogSettings settings = *serving::LogSettingsFor(flags.log_level);
+  settings.format = *serving::ParseLogFormat(flags.log_format);
+  settings.access = flags.access_log;
+  return settings;
 }
 
 // Each connection is a descriptor; systems start processes with few.
@@ -248,7 +243,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
   if (!flags.web_dir.empty()) web_dir = flags.web_dir;
   ASSIGN_OR_RETURN(const serving::http::Web web, serving::http::Web::Create(web_dir));
 
-  StartLog(flags.log_level);
+  serving::StartLog(LogSettingsOf(flags));
   RaiseDescriptorLimit(flags.max_connections + 256);
   serving::WorkerPool pool(
       flags.decode_threads > 0 ? flags.decode_threads : AvailableCpus(), flags.queue);
@@ -308,8 +303,9 @@ absl::StatusOr<int> Run(const Flags& flags) {
   // and before the server that it would report to.
   models.Stop(serving::TimePoint::min());
   pool.Stop();
+  app.operations.Stop();
   if (loaded.ok()) spdlog::info("stopped");
-  spdlog::shutdown();
+  serving::StopLog();
   if (!loaded.ok()) return loaded;
   return 0;
 }
@@ -457,9 +453,18 @@ Action SetupServe(CLI::App& command) {
   command.add_option("--web-dir", flags->web_dir,
                      "Read the page's files from here each time, to work on them");
   command.add_option("--notice", flags->notice, "A sentence shown on the page");
-  command.add_option("--log-level", flags->log_level)
+  command
+      .add_option("--log-level", flags->log_level,
+                  "What is logged; at debug also what health checks ask")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
       ->capture_default_str();
+  command.add_option("--log-format", flags->log_format, "Lines of text, or JSON objects")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command
+      .add_option("--access-log", flags->access_log,
+                  "Whether a line is logged for each request: on or off")
+      ->default_str("on");
   return [flags] { return Run(*flags); };
 }
 

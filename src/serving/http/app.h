@@ -5,6 +5,7 @@
 
 #include "serving/clock.h"
 #include "serving/http/web.h"
+#include "serving/metrics.h"
 #include "serving/model_repository.h"
 #include "serving/worker_pool.h"
 
@@ -23,13 +24,22 @@ class App {
  public:
   App(ModelRepository& models, WorkerPool& pool, const Web& web, Clock& clock,
       const AppOptions& options)
-      : models(models), pool(pool), web(web), clock(clock), options(options) {}
+      : models(models),
+        pool(pool),
+        web(web),
+        clock(clock),
+        options(options),
+        metrics(models) {}
 
   ModelRepository& models;
   WorkerPool& pool;
   const Web& web;
   Clock& clock;
   const AppOptions options;
+  Metrics metrics;
+  // What watches and steers the server, apart from what it is busy with. Stopped as the
+  // pool is.
+  WorkerPool operations{1, 16};
   // Set by the server when it stops accepting.
   std::atomic<bool> draining{false};
 };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "serving/access_log.h"
 #include "serving/http/app.h"
 #include "serving/http/inputs.h"
 #include "serving/http/json.h"
@@ -183,6 +184,7 @@ void PostClassify(App& app, Request request, Responder responder) {
         json.EndObject();
         json.EndObject();
         response.content_type = "application/json";
+        response.inference = ReportOf(*context->session, answers);
         response.body = std::move(json).Take();
         std::move(context->responder).Send(std::move(response));
       });

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "serving/access_log.h"
 #include "serving/http/content_coding.h"
 #include "serving/http/cors.h"
 #include "serving/http/head_check.h"
@@ -69,11 +70,17 @@ bool IsRequestId(std::string_view id) {
   return true;
 }
 
-// One word of a line of the log.
-std::string ForLog(std::string_view text) {
-  std::string clean = Ellipsize(Printable(text), 200);
-  std::replace(clean.begin(), clean.end(), ' ', '?');
-  return clean.empty() ? "-" : clean;
+// What the client says of its trace, if it says one thing. Without an id of its own the
+// request goes by the span that it comes from.
+void TakeTrace(RequestHead& head) {
+  const auto is_trace = [](const auto& header) {
+    return EqualsIgnoringCase(header.first, "traceparent");
+  };
+  if (std::count_if(head.headers.begin(), head.headers.end(), is_trace) != 1) return;
+  head.trace = ParseTraceparent(head.Header("traceparent"));
+  if (head.id.empty() && head.trace.has_value()) {
+    head.id = head.trace->trace_id + "-" + head.trace->parent_id;
+  }
 }
 
 Problem ProblemFromRead(const error_code& ec) {
@@ -121,6 +128,9 @@ struct Connection::Exchange {
   unsigned version = 11;
   bool keep_alive = false;
   bool expects_continue = false;
+  // What metrics call it where no route was found.
+  std::string_view kind = "malformed";
+  uint64_t body_bytes = 0;
 
   Audience audience() const {
     return route != nullptr ? route->audience : Audience::kProgram;
@@ -298,6 +308,7 @@ net::awaitable<void> Connection::Refuse() {
     co_return;
   }
   Exchange exchange;
+  exchange.kind = "refused";
   exchange.request.head.id = NewRequestId();
   exchange.request.received = TimePoint::clock::now();
   const Problem problem = {503, "too many connections"};
@@ -310,6 +321,7 @@ net::awaitable<void> Connection::Refuse() {
 
 net::awaitable<bool> Connection::ServeOne() {
   const ServerOptions& options = context_.options;
+  const Metrics::InFlight in_flight(context_.app.metrics);
   Exchange exchange;
   Request& request = exchange.request;
   request.received = TimePoint::clock::now();
@@ -336,6 +348,7 @@ net::awaitable<bool> Connection::ServeOne() {
     request.head = MakeRequestHead(parser);
     const std::string_view sent_id = request.head.Header("x-request-id");
     if (IsRequestId(sent_id)) request.head.id = sent_id;
+    TakeTrace(request.head);
     exchange.version = parser.get().version();
     if (const absl::Status status = CheckFraming(parser); !status.ok()) {
       problem = ProblemFrom(status);
@@ -349,10 +362,12 @@ net::awaitable<bool> Connection::ServeOne() {
   if (request.head.id.empty()) request.head.id = NewRequestId();
   // What follows an unreadable request cannot be trusted to be one.
   const bool understood = !problem.has_value();
+  if (understood) exchange.kind = "unknown";
   std::optional<Response> response;
   if (understood) {
     exchange.keep_alive = parser.get().keep_alive() && !was_draining;
     if (!options.cors.origins.empty() && parser.is_done() && IsPreflight(request.head)) {
+      exchange.kind = "preflight";
       response = AnswerPreflight(options.cors, request.head);
     } else {
       problem =
@@ -367,6 +382,7 @@ net::awaitable<bool> Connection::ServeOne() {
     if (!problem.has_value()) {
       body_unread = false;
     } else if (problem->status == kClientLeftStatus) {
+      Record(exchange, kClientLeftStatus, 0);
       co_return false;
     } else {
       // Not held while the refusal is told.
@@ -451,6 +467,7 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
     const std::string_view bytes(chunk.get(), kReadSize - body.size);
     if (bytes.empty()) continue;
     received += bytes.size();
+    exchange.body_bytes = received;
     auto refusal = decompressor.has_value() ? sink.TakeCompressed(*decompressor, bytes)
                                             : sink.Take(bytes);
     if (refusal.has_value()) co_return refusal;
@@ -550,17 +567,14 @@ net::awaitable<std::optional<Response>> Connection::Handle(Exchange& exchange) {
   socket().cancel(ignored);  // the watch
   if (mailbox->answered) {
     if (mailbox->response.has_value()) co_return std::move(mailbox->response);
-    spdlog::error("a handler gave no answer: {} id={}", ForLog(request.head.path),
+    spdlog::error("a handler gave no answer: {} id={}", Printable(request.head.path),
                   request.head.id);
     const Problem problem = {500, "something went wrong in the server"};
     co_return ErrorResponse(problem, request.head, exchange.audience(), context_.app.web);
   }
   cancellation->Cancel();
   if (mailbox->disconnected || !socket().is_open()) {
-    spdlog::info("{} {} 499 0 {:.1f} ms id={}", ForLog(request.head.method_name),
-                 ForLog(request.head.path),
-                 Milliseconds(TimePoint::clock::now() - request.received),
-                 request.head.id);
+    Record(exchange, kClientLeftStatus, 0);
     co_return std::nullopt;
   }
   const Problem late = {504, "no answer in time"};
@@ -608,11 +622,30 @@ net::awaitable<void> Connection::Write(Exchange& exchange, Response response) {
     error_code ignored;
     socket().close(ignored);
   }
-  const bool is_probe = exchange.route != nullptr && exchange.route->is_probe;
-  spdlog::log(is_probe ? spdlog::level::debug : spdlog::level::info,
-              "{} {} {} {} {:.1f} ms id={}", ForLog(head.method_name), ForLog(head.path),
-              response.status, n,
-              Milliseconds(TimePoint::clock::now() - exchange.request.received), head.id);
+  Record(exchange, response.status, n, response.inference);
+}
+
+void Connection::Record(const Exchange& exchange, int status, uint64_t bytes_out,
+                        const std::optional<InferenceReport>& inference) {
+  const RequestHead& head = exchange.request.head;
+  const Route* route = exchange.route;
+  const fmt::format_int status_text(status);
+  AccessRecord record;
+  record.metrics.protocol = route == nullptr ? "http" : ProtocolOf(*route);
+  record.metrics.route = route == nullptr ? exchange.kind : route->path;
+  record.metrics.status = {status_text.data(), status_text.size()};
+  record.metrics.duration = TimePoint::clock::now() - exchange.request.received;
+  record.metrics.bytes_in = exchange.body_bytes;
+  record.metrics.bytes_out = bytes_out;
+  record.method = head.method_name;
+  record.path = head.path;
+  record.request_id = head.id;
+  record.client = head.client.empty() ? peer_ : head.client;
+  record.trace = head.trace;
+  record.upload = exchange.request.upload;
+  record.is_probe = route != nullptr && route->is_probe;
+  record.inference = inference;
+  RecordAccess(context_.app.metrics, record);
 }
 
 // Closing while the client still sends would make its system throw away our

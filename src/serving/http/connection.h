@@ -64,6 +64,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<std::optional<Response>> Handle(Exchange& exchange);
   boost::asio::awaitable<void> Write(Exchange& exchange, Response response);
   boost::asio::awaitable<void> Linger();
+  // Into the access log and the metrics. `status`: 499 for a client that left.
+  void Record(const Exchange& exchange, int status, uint64_t bytes_out,
+              const std::optional<InferenceReport>& inference = std::nullopt);
   void WatchForDisconnect(std::shared_ptr<Mailbox> mailbox);
   void LookForDisconnect(std::shared_ptr<Mailbox> mailbox);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "serving/access_log.h"
 #include "serving/http/app.h"
 #include "serving/http/problem.h"
 
@@ -58,6 +59,7 @@ void InferenceCall::Start(std::shared_ptr<InferenceCall> call) {
 
 absl::Status InferenceCall::Begin(std::shared_ptr<InferenceCall> self) {
   ASSIGN_OR_RETURN(const auto model, ModelFromPath(app_, request_.head));
+  session_ = model->session().shared_from_this();
   ASSIGN_OR_RETURN(ClassifyRequest classify,
                    Read(model->session(), std::move(request_.body)));
   classify.deadline = std::min(classify.deadline, request_.deadline);
@@ -76,13 +78,17 @@ absl::Status InferenceCall::Begin(std::shared_ptr<InferenceCall> self) {
 }
 
 void InferenceCall::Answer(const std::vector<ImageAnswer>& answers) {
-  for (size_t i = 0; i < answers.size(); ++i) {
-    const absl::Status& status = answers[i].status;
-    if (status.ok()) continue;
-    return Fail(
-        absl::Status(status.code(), fmt::format("image {}: {}", i, Message(status))));
-  }
-  std::move(responder_).Send(Write(answers));
+  const auto failed =
+      std::find_if(answers.begin(), answers.end(),
+                   [](const auto& answer) { return !answer.status.ok(); });
+  Response response =
+      failed == answers.end()
+          ? Write(answers)
+          : Failure(Annotate(failed->status,
+                             fmt::format("image {}", failed - answers.begin())),
+                    request_.head, app_);
+  response.inference = ReportOf(*session_, answers);
+  std::move(responder_).Send(std::move(response));
 }
 
 void InferenceCall::Fail(const absl::Status& status) {

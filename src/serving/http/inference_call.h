@@ -58,6 +58,7 @@ class InferenceCall {
   App& app_;
   Request request_;
   Responder responder_;
+  std::shared_ptr<const model::Session> session_;  // that was asked
 };
 
 }  // namespace oriel::serving::http

@@ -14,7 +14,9 @@
 #include "serving/cancellation.h"
 #include "serving/clock.h"
 #include "serving/http/multipart.h"
+#include "serving/inference_report.h"
 #include "serving/priority.h"
+#include "serving/trace_context.h"
 #include "serving/upload_budget.h"
 
 namespace oriel::serving::http {
@@ -30,7 +32,8 @@ struct RequestHead {
   // What stands for the {names} of the route's path, in their order.
   std::vector<std::string> path_parameters;
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string id;  // of the request, for logs and answers
+  std::string id;                     // of the request, for logs and answers
+  std::optional<TraceContext> trace;  // that the client sent
   // Who sent it: the name of the API key, else the address (ClientAddress).
   std::string client;
   bool is_admin = false;  // came with an admin's key
@@ -60,6 +63,7 @@ struct Response {
   std::string body;
   // Further ones; a later one replaces an earlier one of its name.
   std::vector<std::pair<std::string, std::string>> headers;
+  std::optional<InferenceReport> inference;  // for the log
 };
 
 // Takes the answer of one request, once, from any thread. Dropped without an

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "image/decode.h"
+#include "serving/access_log.h"
 #include "serving/http/app.h"
 #include "serving/http/classify.h"
 #include "serving/http/problem.h"
@@ -117,6 +118,7 @@ void PostPage(App& app, Request request, Responder responder) {
         page.results.push_back(std::move(result));
       }
       if (failed < answers.size()) response.status = 200;
+      response.inference = ReportOf(*session, answers);
       response.content_type = kHtml;
       response.body = app.web.RenderPage(page);
       std::move(responder).Send(std::move(response));

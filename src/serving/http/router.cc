@@ -6,6 +6,7 @@
 #include "serving/http/classify.h"
 #include "serving/http/health.h"
 #include "serving/http/inference_call.h"
+#include "serving/http/metrics.h"
 #include "serving/http/models.h"
 #include "serving/http/open_inference.h"
 #include "serving/http/page.h"
@@ -71,6 +72,7 @@ constexpr Route kRoutes[] = {
     Get("/api/openapi.json", GetOpenApi, Access::kPublic),
     Probe("/healthz", GetHealthz),
     Probe("/readyz", GetReadyz),
+    Probe("/metrics", GetMetrics, Access::kUse),
     // Open Inference.
     Get("/v2", GetServerMetadata),
     Probe("/v2/health/live", GetServerLive),
@@ -130,6 +132,14 @@ std::optional<std::vector<std::string>> Match(std::string_view pattern,
 }
 
 }  // namespace
+
+std::string_view ProtocolOf(const Route& route) {
+  const std::string_view path = route.path;
+  if (path.starts_with("/v1/")) return "tensorflow_serving_rest";
+  if (path.starts_with("/v2")) return "open_inference_rest";
+  if (path.starts_with("/api/")) return "api";
+  return route.is_probe ? "operations" : "page";
+}
 
 std::span<const Route> Routes() { return kRoutes; }
 

@@ -41,6 +41,9 @@ struct Route {
   Access access = Access::kUse;  // what a client needs a key for, where there are keys
 };
 
+// What metrics call the protocol of an endpoint: "open_inference_rest".
+std::string_view ProtocolOf(const Route& route);
+
 // All endpoints of the server.
 std::span<const Route> Routes();
 

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -46,7 +47,14 @@ class Server::Impl {
         acceptor_(io_),
         accept_pause_(io_),
         grace_(io_),
-        signals_(io_) {}
+        signals_(io_),
+        gauges_{app.metrics.AddGauge("oriel_open_connections", "Open connections",
+                                     [this] { return static_cast<double>(count_); }),
+                app.metrics.AddGauge("oriel_upload_bytes",
+                                     "Bytes of uploads that are in memory",
+                                     [uploads = context_.uploads] {
+                                       return static_cast<double>(uploads->used());
+                                     })} {}
 
   ~Impl() {
     // Only Start's own failures and Drain without Wait come here with a thread.
@@ -200,6 +208,7 @@ class Server::Impl {
   net::signal_set signals_;
   std::set<std::shared_ptr<Connection>> live_;
   std::atomic<size_t> count_{0};
+  const std::array<std::shared_ptr<void>, 2> gauges_;  // they read the above
   std::thread thread_;
 };
 

@@ -60,6 +60,7 @@ class ServerTest : public testing::Test {
     }
     if (repository_ != nullptr) repository_->Stop(kNever);
     pool_.Stop();
+    if (app_ != nullptr) app_->operations.Stop();
     server_.reset();
   }
 

@@ -38,6 +38,7 @@ FENCED = {
     r"(jpeglib|spng|webp/|gif_lib)": ["image"],
     r"(archive|curl/)": ["model"],
     r"CLI/": ["cli"],
+    r"toml\+\+/": ["cli"],
     r"(leveldb/)": ["checkpoint"],
     r"(snappy)": ["checkpoint"],
 }

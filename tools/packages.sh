@@ -7,7 +7,7 @@ build_packages=(
   libabsl-dev protobuf-compiler libprotobuf-dev
   libgrpc++-dev protobuf-compiler-grpc
   libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev
-  libssl-dev libspdlog-dev libcli11-dev libkainjow-mustache-dev prometheus-cpp-dev
+  libssl-dev libspdlog-dev libcli11-dev libkainjow-mustache-dev prometheus-cpp-dev libtomlplusplus-dev
   libjpeg62-turbo-dev libspng-dev libwebp-dev libgif-dev
   libsnappy-dev zlib1g-dev libcurl4-openssl-dev libarchive-dev
   libdnnl-dev

@@ -39,8 +39,11 @@ double QuotaUnder(const std::string& root, std::string group, bool v2) {
   }
 }
 
-double CgroupQuota() {
-  std::ifstream file("/proc/self/cgroup");
+}  // namespace
+
+double CgroupCpuQuota(const std::filesystem::path& root) {
+  std::ifstream file(root / "proc/self/cgroup");
+  const std::string mount = (root / "sys/fs/cgroup").string();
   double tightest = 0;
   for (std::string line; std::getline(file, line);) {
     // "0::/path" (v2) or "4:cpu,cpuacct:/path" (v1)
@@ -52,18 +55,17 @@ double CgroupQuota() {
     const bool v2 = controllers.empty();
     if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
     if (path.empty() || path[0] != '/') continue;
-    const double quota =
-        QuotaUnder(v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu", path, v2);
+    double quota = QuotaUnder(v2 ? mount : mount + "/cpu", path, v2);
+    // Where nobody made the link of that name.
+    if (!v2 && quota == 0) quota = QuotaUnder(mount + "/" + controllers, path, v2);
     if (quota > 0) tightest = tightest == 0 ? quota : std::min(tightest, quota);
   }
   return tightest;
 }
 
-}  // namespace
-
 int AvailableCpus() {
   const int affinity = AffinityCpus();
-  const double quota = CgroupQuota();
+  const double quota = CgroupCpuQuota();
   if (quota <= 0) return affinity;
   return std::clamp(static_cast<int>(std::ceil(quota)), 1, affinity);
 }
@@ -72,7 +74,7 @@ ScopedCpuShare::ScopedCpuShare(int share, int shares) {
   CPU_ZERO(&before_);
   if (shares < 2 || ::sched_getaffinity(0, sizeof(before_), &before_) != 0) return;
   const int cpus = CPU_COUNT(&before_);
-  if (cpus < shares || CgroupQuota() > 0) return;
+  if (cpus < shares || CgroupCpuQuota() > 0) return;
   const int begin = cpus * share / shares, end = cpus * (share + 1) / shares;
   cpu_set_t mine;
   CPU_ZERO(&mine);

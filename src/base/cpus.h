@@ -3,11 +3,18 @@
 
 #include <sched.h>
 
+#include <filesystem>
+
 namespace oriel {
 
 // The smaller of the affinity mask and the cgroup CPU quota (v2 `cpu.max` or v1
 // `cpu.cfs_quota_us`), rounded up; at least 1. Read anew at each call.
 int AvailableCpus();
+
+// CPUs' worth of time that this process's cgroup and those above it leave it, the
+// tightest of them; 0: as much as there is. `root`: where proc and sys/fs/cgroup lie, for
+// tests. In a container's own view of the tree its quota stands at the top.
+double CgroupCpuQuota(const std::filesystem::path& root = "/");
 
 // Keeps the calling thread to one of `shares` equal parts of the CPUs that it may use,
 // and with it the threads that it starts meanwhile, which stay there; itself it goes

@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/engine_flags.h"
 #include "cli/serve_access.h"
+#include "cli/settings.h"
 #include "cli/validators.h"
 #include "model/model_directory.h"
 #include "model/session.h"
@@ -46,6 +47,8 @@ struct Flags {
   std::optional<int> grpc_port;
   bool no_grpc = false;
   int grpc_max_message_mb = 64;
+  std::string admin_host = "127.0.0.1";
+  int admin_port = -1;  // none: administration is served beside the rest
   int top_k = 5;
   int max_batch = 8;
   int64_t max_delay_us = -1;  // < 0: by the mode
@@ -149,8 +152,9 @@ absl::StatusOr<serving::ModelRepositoryOptions> RepositoryOptions(const Flags& f
   options.poll_interval = Seconds(flags.poll_interval);
   options.unload_grace = Seconds(flags.grace);
   if (flags.models.empty() || flags.load_on_demand) options.root = flags.model_dir;
-  if (flags.models.empty() && !flags.load_on_demand) {
-    // For its error: where nothing is exported it says what to do.
+  if (flags.models.empty() && !flags.load_on_demand &&
+      model::ListModels(flags.model_dir).empty()) {
+    // For its error: it says what to do.
     RETURN_IF_ERROR(model::FindDefaultModel(flags.model_dir).status());
   }
   std::map<std::string, serving::ModelSettings> own;
@@ -236,7 +240,79 @@ absl::StatusOr<std::unique_ptr<serving::grpc::Server>> StartGrpc(
   return server;
 }
 
-absl::StatusOr<int> Run(const Flags& flags) {
+// What `serve` would do first, without an address: an error says what it would stumble
+// over.
+absl::StatusOr<int> DryRun(const Flags& flags, const Settings& settings) {
+  fmt::print("{}", settings.Describe());
+  std::fflush(stdout);
+  for (const std::string& variable : settings.unknown_variables()) {
+    fmt::print(stderr, "{}: no setting is called so\n", variable);
+  }
+  RETURN_IF_ERROR(RepositoryOptions(flags).status());
+  std::vector<model::ModelDirectory> found;
+  for (const std::string& name : flags.models) {
+    ASSIGN_OR_RETURN(model::ModelDirectory model,
+                     model::FindModel(name, flags.model_dir));
+    found.push_back(std::move(model));
+  }
+  if (flags.models.empty()) found = model::ListModels(flags.model_dir);
+  for (const model::ModelDirectory& model : found) {
+    ASSIGN_OR_RETURN(const model::ModelFiles files,
+                     model::ReadModelFiles(model.path, {.graph = false}));
+    fmt::print(stderr, "{} version {}: {}\n", model.name, model.version,
+               files.config.title);
+  }
+  serving::http::ServerOptions options;
+  RETURN_IF_ERROR(SetUpAccess(flags.access, options).status());
+  return 0;
+}
+
+serving::http::ServerOptions ServerOptionsOf(const Flags& flags) {
+  serving::http::ServerOptions options;
+  options.host = flags.host;
+  options.port = static_cast<uint16_t>(flags.port);
+  options.max_connections = flags.max_connections;
+  options.max_body_bytes = uint64_t{1} * flags.max_body_mb << 20;
+  options.max_upload_bytes = uint64_t{1} * flags.max_upload_mb << 20;
+  options.header_timeout = Seconds(flags.header_timeout);
+  options.body_timeout = Seconds(flags.body_timeout);
+  options.idle_timeout = Seconds(flags.idle_timeout);
+  options.request_timeout = Seconds(flags.request_timeout);
+  options.drain_grace = Seconds(flags.grace);
+  options.handle_signals = true;
+  if (flags.admin_port >= 0) {
+    options.serves = serving::http::Serves::kAllButAdministration;
+  }
+  return options;
+}
+
+// Of administration's own address, as of the other one where nothing else is said.
+serving::http::ServerOptions AdminServerOptions(const Flags& flags,
+                                                serving::http::ServerOptions options) {
+  options.host = flags.admin_host;
+  options.port = static_cast<uint16_t>(flags.admin_port);
+  options.max_connections = 64;
+  options.max_body_bytes = 1 << 20;
+  options.max_upload_bytes = 8 << 20;
+  options.drain_grace = std::chrono::seconds(1);
+  options.handle_signals = false;
+  options.serves = serving::http::Serves::kAdministration;
+  return options;
+}
+
+// What the response cache holds, as metrics, for as long as the handles live.
+std::vector<std::shared_ptr<void>> CacheGauges(
+    serving::Metrics& metrics, const std::shared_ptr<serving::ResponseCache>& cache) {
+  if (cache == nullptr) return {};
+  return {metrics.AddGauge(
+              "oriel_response_cache_bytes", "Bytes that the response cache holds",
+              [cache] { return static_cast<double>(cache->statistics().bytes); }),
+          metrics.AddGauge(
+              "oriel_response_cache_entries", "Answers that the response cache holds",
+              [cache] { return static_cast<double>(cache->statistics().entries); })};
+}
+
+absl::StatusOr<int> Run(const Flags& flags, const Settings& settings) {
   ASSIGN_OR_RETURN(serving::ModelRepositoryOptions repository_options,
                    RepositoryOptions(flags));
   std::optional<std::filesystem::path> web_dir;
@@ -244,6 +320,9 @@ absl::StatusOr<int> Run(const Flags& flags) {
   ASSIGN_OR_RETURN(const serving::http::Web web, serving::http::Web::Create(web_dir));
 
   serving::StartLog(LogSettingsOf(flags));
+  for (const std::string& variable : settings.unknown_variables()) {
+    spdlog::warn("{}: no setting is called so", variable);
+  }
   RaiseDescriptorLimit(flags.max_connections + 256);
   serving::WorkerPool pool(
       flags.decode_threads > 0 ? flags.decode_threads : AvailableCpus(), flags.queue);
@@ -264,21 +343,25 @@ absl::StatusOr<int> Run(const Flags& flags) {
   app_options.note = flags.notice;
   serving::http::App app(models, pool, web, serving::Clock::Real(), app_options);
 
-  serving::http::ServerOptions server_options;
-  server_options.host = flags.host;
-  server_options.port = static_cast<uint16_t>(flags.port);
-  server_options.max_connections = flags.max_connections;
-  server_options.max_body_bytes = uint64_t{1} * flags.max_body_mb << 20;
-  server_options.max_upload_bytes = uint64_t{1} * flags.max_upload_mb << 20;
-  server_options.header_timeout = Seconds(flags.header_timeout);
-  server_options.body_timeout = Seconds(flags.body_timeout);
-  server_options.idle_timeout = Seconds(flags.idle_timeout);
-  server_options.request_timeout = Seconds(flags.request_timeout);
-  server_options.drain_grace = Seconds(flags.grace);
-  server_options.handle_signals = true;
+  const auto cache_gauges = CacheGauges(app.metrics, cache);
+
+  serving::http::ServerOptions server_options = ServerOptionsOf(flags);
   ASSIGN_OR_RETURN(const auto access, SetUpAccess(flags.access, server_options));
   // The address is taken, and /healthz answers, before the model is read.
   ASSIGN_OR_RETURN(const auto server, serving::http::Server::Start(app, server_options));
+  std::unique_ptr<serving::http::Server> admin;
+  if (flags.admin_port >= 0) {
+    auto started =
+        serving::http::Server::Start(app, AdminServerOptions(flags, server_options));
+    if (!started.ok()) {
+      server->Drain();
+      server->Wait();
+      app.operations.Stop();
+      return started.status();
+    }
+    admin = *std::move(started);
+    spdlog::info("administration is at {}", admin->url());
+  }
 
   ASSIGN_OR_RETURN(const auto grpc_server,
                    StartGrpc(flags, models, pool, app.draining, server_options));
@@ -299,6 +382,10 @@ absl::StatusOr<int> Run(const Flags& flags) {
   }
   server->Wait();
   if (grpc_server != nullptr) grpc_server->Wait();
+  if (admin != nullptr) {
+    admin->Drain();
+    admin->Wait();
+  }
   // Nobody waits for an answer any more; what is in work ends before its threads
   // and before the server that it would report to.
   models.Stop(serving::TimePoint::min());
@@ -375,6 +462,12 @@ Action SetupServe(CLI::App& command) {
                   "Largest message over gRPC, in MiB")
       ->check(CLI::Range(1, 2047))
       ->capture_default_str();
+  command.add_option("--admin-host", flags->admin_host, "Address of --admin-port")
+      ->capture_default_str();
+  command
+      .add_option("--admin-port", flags->admin_port,
+                  "Serve metrics, and what changes the server, at this port alone")
+      ->check(CLI::Range(0, 65535));
   command
       .add_option("--top-k", flags->top_k, "Labels of an answer, unless the client says")
       ->check(CLI::Range(1, 100000))
@@ -465,7 +558,12 @@ Action SetupServe(CLI::App& command) {
       .add_option("--access-log", flags->access_log,
                   "Whether a line is logged for each request: on or off")
       ->default_str("on");
-  return [flags] { return Run(*flags); };
+  auto settings = std::make_shared<Settings>(command, "ORIEL_SERVE_");
+  return [flags, settings]() -> absl::StatusOr<int> {
+    RETURN_IF_ERROR(settings->Apply());
+    if (!settings->dry_run()) return Run(*flags, *settings);
+    return DryRun(*flags, *settings);
+  };
 }
 
 }  // namespace oriel::cli

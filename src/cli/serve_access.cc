@@ -31,16 +31,13 @@ std::string NetworkError(const std::string& text) {
 }  // namespace
 
 void AddAccessOptions(CLI::App& command, AccessFlags& flags) {
-  auto* certificate =
-      command.add_option("--tls-cert", flags.tls_certificate,
-                         "Serve HTTPS with this certificate chain (PEM); read again "
-                         "when it changes");
-  command.add_option("--tls-key", flags.tls_key, "The certificate's private key (PEM)")
-      ->needs(certificate);
-  command
-      .add_option("--tls-client-ca", flags.tls_client_authorities,
-                  "Let in only clients with a certificate that one of these signed (PEM)")
-      ->needs(certificate);
+  command.add_option("--tls-cert", flags.tls_certificate,
+                     "Serve HTTPS with this certificate chain (PEM); read again when it "
+                     "changes");
+  command.add_option("--tls-key", flags.tls_key, "The certificate's private key (PEM)");
+  command.add_option(
+      "--tls-client-ca", flags.tls_client_authorities,
+      "Let in only clients with a certificate that one of these signed (PEM)");
   command.add_option("--api-keys", flags.api_keys,
                      "File of API keys that calls need; see `oriel api-key`. Read again "
                      "when it changes");
@@ -86,6 +83,14 @@ absl::StatusOr<std::unique_ptr<ServerAccess>> SetUpAccess(
         spdlog::error("the TLS certificate before stays: {}", Message(status));
       }
     });
+  }
+  // Not CLI11's needs(): flags may come from elsewhere, after it has looked.
+  for (const auto& [name, value] :
+       {std::pair("--tls-key", flags.tls_key),
+        std::pair("--tls-client-ca", flags.tls_client_authorities)}) {
+    if (!value.empty() && flags.tls_certificate.empty()) {
+      return InvalidArgument("{} needs --tls-cert beside it", name);
+    }
   }
   serving::GatekeeperOptions gatekeeper = {.api_keys = flags.api_keys};
   if (flags.rate_limit > 0) {

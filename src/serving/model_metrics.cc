@@ -53,6 +53,20 @@ void CollectOutcomes(const StatisticsSnapshot& statistics, const MetricLabels& l
   }
 }
 
+void CollectCache(const StatisticsSnapshot& statistics, const MetricLabels& labels,
+                  MetricFamilies& families) {
+  constexpr char kName[] = "oriel_model_cache_lookups_total";
+  constexpr char kHelp[] = "Looks into the response cache, of images, by result";
+  const auto hits = static_cast<double>(statistics.cache_hit.count);
+  const auto misses = static_cast<double>(statistics.cache_miss.count);
+  families.Counter(kName, kHelp, With(labels, "result", "hit"), hits);
+  families.Counter(kName, kHelp, With(labels, "result", "miss"), misses);
+  families.Counter("nv_cache_num_hits_per_model", "Answers from the response cache",
+                   labels, hits);
+  families.Counter("nv_cache_num_misses_per_model",
+                   "Looks into the response cache without an answer", labels, misses);
+}
+
 void CollectTimes(const StatisticsSnapshot& statistics, const MetricLabels& labels,
                   MetricFamilies& families) {
   families.Seconds("oriel_model_queue_seconds",
@@ -144,6 +158,7 @@ void CollectModelMetrics(const ModelRepository& models, MetricFamilies& families
     families.Gauge("oriel_model_pending_images", "Images accepted and not yet answered",
                    labels, static_cast<double>(pending));
     CollectOutcomes(statistics, labels, families);
+    CollectCache(statistics, labels, families);
     CollectTimes(statistics, labels, families);
     CollectTritonNames(statistics, pending, labels, families);
   }

@@ -90,14 +90,31 @@ std::string PresentedKey(const RequestHead& head, Access access) {
   return std::string(head.Header("x-api-key"));
 }
 
+bool ServedHere(const Route& route, Serves serves) {
+  const bool administration =
+      route.access == Access::kAdmin || route.access == Access::kMetrics;
+  switch (serves) {
+    case Serves::kAllButAdministration:
+      return !administration;
+    case Serves::kAdministration:
+      return administration || (route.is_probe && route.access == Access::kPublic);
+    default:
+      return true;
+  }
+}
+
 std::optional<Problem> Admit(const ServerOptions& options, const Route& route,
                              RequestHead& head) {
+  const bool needs_keys =
+      options.gatekeeper != nullptr && options.gatekeeper->needs_keys();
+  // Who reaches administration's own address may use it, unless there are keys.
+  head.is_admin = options.serves == Serves::kAdministration && !needs_keys;
   if (options.gatekeeper == nullptr) return std::nullopt;
   const std::string key = PresentedKey(head, route.access);
   Admission admission =
       options.gatekeeper->Admit(route.access, {.key = key, .address = head.client});
   if (!admission.key_name.empty()) head.client = std::move(admission.key_name);
-  head.is_admin = admission.is_admin;
+  head.is_admin = head.is_admin || admission.is_admin;
   if (admission.status.ok()) return std::nullopt;
   Problem problem = ProblemFrom(admission.status);
   if (problem.status == 429) {
@@ -153,6 +170,10 @@ std::optional<Problem> CheckHead(App& app, const ServerOptions& options,
     if (match.allow.empty()) return Problem{404, "there is nothing at this address"};
     return Problem{
         405, "this address does not take this method", {{"Allow", match.allow}}};
+  }
+  if (!ServedHere(*route, options.serves)) {
+    route = nullptr;
+    return Problem{404, "there is nothing at this address"};
   }
   if (auto problem = Admit(options, *route, head)) return problem;
   if (const absl::Status status = ReadWishes(head); !status.ok()) {

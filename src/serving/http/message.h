@@ -36,7 +36,8 @@ struct RequestHead {
   std::optional<TraceContext> trace;  // that the client sent
   // Who sent it: the name of the API key, else the address (ClientAddress).
   std::string client;
-  bool is_admin = false;  // came with an admin's key
+  // Came with an admin's key, or to administration's own address.
+  bool is_admin = false;
   // From X-Request-Timeout-Ms and X-Request-Priority.
   std::optional<std::chrono::milliseconds> timeout;
   int priority = kDefaultPriority;

@@ -6,6 +6,7 @@
 #include "serving/http/classify.h"
 #include "serving/http/health.h"
 #include "serving/http/inference_call.h"
+#include "serving/http/logging.h"
 #include "serving/http/metrics.h"
 #include "serving/http/models.h"
 #include "serving/http/open_inference.h"
@@ -72,7 +73,7 @@ constexpr Route kRoutes[] = {
     Get("/api/openapi.json", GetOpenApi, Access::kPublic),
     Probe("/healthz", GetHealthz),
     Probe("/readyz", GetReadyz),
-    Probe("/metrics", GetMetrics, Access::kUse),
+    Probe("/metrics", GetMetrics, Access::kMetrics),
     // Open Inference.
     Get("/v2", GetServerMetadata),
     Probe("/v2/health/live", GetServerLive),
@@ -92,6 +93,8 @@ constexpr Route kRoutes[] = {
     Post("/v2/repository/index", PostRepositoryIndex),
     Post("/v2/repository/models/{model}/load", PostLoadModel, Access::kAdmin),
     Post("/v2/repository/models/{model}/unload", PostUnloadModel, Access::kAdmin),
+    Get("/v2/logging", GetLogging, Access::kAdmin),
+    Post("/v2/logging", PostLogging, Access::kAdmin),
     // TensorFlow Serving.
     Get("/v1/models/{model}", GetModelStatus),
     Get("/v1/models/{model}/metadata", GetModelMetadata),

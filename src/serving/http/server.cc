@@ -163,7 +163,8 @@ class Server::Impl {
   }
 
   void Drain() {
-    if (context_.app.draining.exchange(true)) return;
+    context_.app.draining = true;
+    if (std::exchange(draining_, true)) return;
     for (const auto& connection : live_) connection->CloseIfIdle();
     // Clients whose connection the system has accepted for us already are told 503
     // by what follows, rather than reset.
@@ -190,7 +191,7 @@ class Server::Impl {
   }
 
   void FinishIfDone() {
-    if (!context_.app.draining || !live_.empty()) return;
+    if (!draining_ || !live_.empty()) return;
     error_code ignored;
     grace_.cancel();
     signals_.clear(ignored);  // from here on they end the process
@@ -207,6 +208,7 @@ class Server::Impl {
   net::steady_timer grace_;
   net::signal_set signals_;
   std::set<std::shared_ptr<Connection>> live_;
+  bool draining_ = false;
   std::atomic<size_t> count_{0};
   const std::array<std::shared_ptr<void>, 2> gauges_;  // they read the above
   std::thread thread_;

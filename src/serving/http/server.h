@@ -24,6 +24,14 @@ namespace oriel::serving::http {
 class App;
 class TlsContext;
 
+// Administration is whatever needs more than Access::kUse: metrics, and calls that change
+// what the server does. It may have an address of its own.
+enum class Serves {
+  kEverything,
+  kAllButAdministration,
+  kAdministration,  // and what watches the server's health
+};
+
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an address or a name
   uint16_t port = 8000;            // 0: any that is free
@@ -49,6 +57,7 @@ struct ServerOptions {
   CorsPolicy cors;
   // Whose X-Forwarded-For is believed.
   std::vector<Network> trusted_proxies;
+  Serves serves = Serves::kEverything;
   // SIGINT and SIGTERM drain the server; a second one ends the process.
   bool handle_signals = false;
 };

@@ -17,6 +17,7 @@ packages=(
   grpcio-reflection==1.81.1
   numpy==2.4.6
   requests==2.34.2
+  prometheus-client==0.26.0
 )
 # It would bring TensorFlow, which tools/tensorflow_venv.sh has already.
 packages_alone=(tensorflow-serving-api==2.21.0)

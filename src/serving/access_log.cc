@@ -10,8 +10,17 @@ namespace {
 
 constexpr size_t kMaxCodePoints = 200;  // of what a client sent
 
+// Nothing in it means anything to a line or to JSON: most of what there is, and quick to
+// tell.
+bool IsPlain(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxCodePoints &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
+}
+
 // One word of a line.
 std::string Word(std::string_view text) {
+  if (IsPlain(text)) return std::string(text);
   std::string clean = Ellipsize(Printable(text), kMaxCodePoints);
   std::replace(clean.begin(), clean.end(), ' ', '?');
   return clean.empty() ? "-" : clean;
@@ -40,13 +49,20 @@ std::string TextLine(const AccessRecord& record) {
 class JsonMembers {
  public:
   void String(std::string_view key, std::string_view value) {
+    if (IsPlain(value)) {
+      Key(key);
+      ((out_ += '"') += value) += '"';
+      return;
+    }
     Raw(key, JsonQuoted(Ellipsize(Printable(value), kMaxCodePoints)));
   }
   void Integer(std::string_view key, uint64_t value) {
-    Raw(key, fmt::format("{}", value));
+    Key(key);
+    fmt::format_to(std::back_inserter(out_), "{}", value);
   }
   void Milliseconds(std::string_view key, Duration value) {
-    Raw(key, fmt::format("{:.3f}", serving::Milliseconds(value)));
+    Key(key);
+    fmt::format_to(std::back_inserter(out_), "{:.3f}", serving::Milliseconds(value));
   }
   // HTTP's statuses are numbers, gRPC's are names.
   void Status(std::string_view key, std::string_view status) {
@@ -56,9 +72,13 @@ class JsonMembers {
   std::string Take() && { return std::move(out_); }
 
  private:
+  void Key(std::string_view key) {
+    out_ += out_.empty() ? "\"" : ",\"";
+    (out_ += key) += "\":";
+  }
   void Raw(std::string_view key, std::string_view value) {
-    fmt::format_to(std::back_inserter(out_), "{}\"{}\":{}", out_.empty() ? "" : ",", key,
-                   value);
+    Key(key);
+    out_ += value;
   }
   std::string out_;
 };

@@ -229,13 +229,17 @@ void ChangeLogSettings(const LogSettings& settings) {
 
 std::optional<LogFormat> AccessLogFormat(bool is_probe) {
   Global& global = TheGlobal();
-  MutexLock lock(global.mutex);
-  const Log& log = global.log;
-  if (log.sink == nullptr) {  // a program that has not started this log
+  LogSettings settings;
+  bool started;
+  {
+    MutexLock lock(global.mutex);
+    settings = global.settings;
+    started = global.log.sink != nullptr;
+  }
+  if (!started) {  // by a program without this log
     if (!spdlog::should_log(AccessLevel(is_probe))) return std::nullopt;
     return LogFormat::kText;
   }
-  const LogSettings& settings = global.settings;
   const bool wanted = is_probe ? settings.verbose > 0 : settings.info;
   if (!settings.access || !wanted) return std::nullopt;
   return settings.format;

@@ -23,7 +23,7 @@ targets=("$@")
 
 # shellcheck source=tools/packages.sh
 . "$root/tools/packages.sh"
-install_packages "to build Oriel for aarch64" cmake ninja-build pkg-config protobuf-compiler \
+install_packages "to build Oriel for aarch64" cmake ninja-build pkg-config protobuf-compiler protobuf-compiler-grpc \
   python3 g++-aarch64-linux-gnu qemu-user
 
 sysroot=$root/build/aarch64-sysroot

@@ -212,8 +212,8 @@ uint16_t GrpcPort(const Flags& flags) {
 
 // Null with --no-grpc.
 absl::StatusOr<std::unique_ptr<serving::grpc::Server>> StartGrpc(
-    const Flags& flags, serving::ModelRepository& models, serving::WorkerPool& pool,
-    const std::atomic<bool>& draining, const serving::http::ServerOptions& http) {
+    const Flags& flags, serving::http::App& app,
+    const serving::http::ServerOptions& http) {
   if (flags.no_grpc) return nullptr;
   serving::grpc::ServerOptions options;
   options.host = flags.host;
@@ -225,12 +225,13 @@ absl::StatusOr<std::unique_ptr<serving::grpc::Server>> StartGrpc(
   options.drain_grace = Seconds(flags.grace);
   options.gatekeeper = http.gatekeeper;
   options.trusted_proxies = http.trusted_proxies;
+  options.administration = http.serves == serving::http::Serves::kEverything;
   if (!flags.access.tls_certificate.empty()) {
     options.tls = {flags.access.tls_certificate, flags.access.tls_key,
                    flags.access.tls_client_authorities};
   }
-  auto server = serving::grpc::Server::Start(models, pool, serving::Clock::Real(),
-                                             draining, options);
+  auto server = serving::grpc::Server::Start(app.models, app.pool, app.clock, app.metrics,
+                                             app.draining, options);
   if (!server.ok()) {
     return absl::Status(server.status().code(),
                         fmt::format("{} (--grpc-port takes another, --no-grpc does "
@@ -363,8 +364,17 @@ absl::StatusOr<int> Run(const Flags& flags, const Settings& settings) {
     spdlog::info("administration is at {}", admin->url());
   }
 
-  ASSIGN_OR_RETURN(const auto grpc_server,
-                   StartGrpc(flags, models, pool, app.draining, server_options));
+  const auto grpc = StartGrpc(flags, app, server_options);
+  if (!grpc.ok()) {
+    for (serving::http::Server* open : {server.get(), admin.get()}) {
+      if (open == nullptr) continue;
+      open->Drain();
+      open->Wait();
+    }
+    app.operations.Stop();
+    return grpc.status();
+  }
+  const auto& grpc_server = *grpc;
 
   models.Start();
   models.AwaitStarted();

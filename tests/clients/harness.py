@@ -48,12 +48,12 @@ class ServerTestCase(unittest.TestCase):
              *cls.FLAGS_OF_SERVER],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         cls.addClassCleanup(cls.stop)
-        cls.http = re.search(r"http://(\S+)", cls.server.stdout.readline()).group(1)
+        cls.http = re.search(r"https?://(\S+)", cls.server.stdout.readline()).group(1)
         cls.grpc = re.fullmatch(r"gRPC at (\S+)\n", cls.server.stdout.readline()).group(1)
 
     @classmethod
     def stop(cls):
-        cls.server.send_signal(signal.SIGTERM)
+        cls.server.send_signal(signal.SIGTERM)  # nothing where it has ended already
         try:
             code = cls.server.wait(timeout=40)
         finally:

@@ -54,12 +54,18 @@ std::string PeerAddress(std::string_view peer) {
   return std::string(peer);
 }
 
+std::string ClientOf(const Context& context, const ::grpc::CallbackServerContext& call) {
+  return http::ClientAddress(PeerAddress(call.peer()), Metadata(call, "x-forwarded-for"),
+                             context.trusted_proxies);
+}
+
 Admission Admit(const Context& context, const ::grpc::CallbackServerContext& call,
                 Access access) {
+  if (access == Access::kAdmin && !context.administration) {
+    return {.status = Unimplemented("administration has an address of its own")};
+  }
   if (context.gatekeeper == nullptr) return {};
-  const std::string address =
-      http::ClientAddress(PeerAddress(call.peer()), Metadata(call, "x-forwarded-for"),
-                          context.trusted_proxies);
+  const std::string address = ClientOf(context, call);
   return context.gatekeeper->Admit(access,
                                    {.key = PresentedKey(call), .address = address});
 }

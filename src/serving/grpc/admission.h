@@ -26,6 +26,9 @@ absl::StatusOr<std::optional<int>> NumberIn(const ::grpc::CallbackServerContext&
 Admission Admit(const Context& context, const ::grpc::CallbackServerContext& call,
                 Access access);
 
+// The client's own address, behind proxies too.
+std::string ClientOf(const Context& context, const ::grpc::CallbackServerContext& call);
+
 // The address of gRPC's "ipv4:127.0.0.1:1234" or "ipv6:%5B::1%5D:1234"; else the whole.
 std::string PeerAddress(std::string_view peer);
 

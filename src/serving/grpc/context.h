@@ -5,11 +5,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "serving/clock.h"
 #include "serving/gatekeeper.h"
 #include "serving/http/client_address.h"
+#include "serving/metrics.h"
 #include "serving/model_repository.h"
 #include "serving/upload_budget.h"
 #include "serving/worker_pool.h"
@@ -26,7 +28,13 @@ struct Context {
   uint64_t max_message_bytes = 0;
   size_t max_stream_requests = 0;         // of one stream, in work
   std::shared_ptr<UploadBudget> uploads;  // of all calls together
-  Gatekeeper* gatekeeper = nullptr;       // null: everybody may do everything
+  Metrics& metrics;
+  // Inferences that have come and are not answered.
+  std::atomic<int>& active;
+  std::atomic<uint64_t>& requests;  // that have come, for their ids
+  std::string request_prefix;
+  Gatekeeper* gatekeeper = nullptr;  // null: everybody may do everything
+  bool administration = true;        // false: there is another address for it
   std::vector<http::Network> trusted_proxies;
 };
 

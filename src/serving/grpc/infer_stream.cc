@@ -2,13 +2,13 @@
 
 #include <absl/functional/function_ref.h>
 #include <grpcpp/server_context.h>
-#include <spdlog/spdlog.h>
 
 #include <deque>
 #include <utility>
 #include <vector>
 
 #include "serving/grpc/admission.h"
+#include "serving/grpc/call_log.h"
 #include "serving/grpc/infer_call.h"
 #include "serving/grpc/status.h"
 #include "serving/grpc/unary_call.h"
@@ -73,18 +73,22 @@ class InferStream final
   // The message counts as in work, so that the stream stays until it is answered.
   void Infer(::grpc::ByteBuffer message) {
     auto call = std::make_shared<StreamInferCall>(context_);
+    auto log = std::make_shared<CallLog>(
+        context_, *call_, "/inference.GRPCInferenceService/ModelStreamInfer",
+        Protocol::kOpenInference, message.Length(), false);
+    auto done = [this, call, log](absl::StatusOr<::grpc::ByteBuffer> answer) {
+      ::grpc::ByteBuffer bytes =
+          answer.ok() ? *std::move(answer) : call->Error(answer.status());
+      log->Record(ToGrpc(answer.status(), Protocol::kOpenInference), bytes.Length(),
+                  false, call->report());
+      Answer(std::move(bytes));
+    };
     const absl::Status admitted = Admit(context_, *call_, Access::kUse).status;
-    if (!admitted.ok()) return Answer(call->Error(admitted));
+    if (!admitted.ok()) return done(admitted);
     InferenceCall::Arrival arrival = {.message = std::move(message),
                                       .deadline = DeadlineOf(context_, *call_),
                                       .cancellation = cancellation_};
-    const TimePoint started = context_.clock.Now();
-    InferenceCall::Start(
-        call, std::move(arrival),
-        [this, call, started](absl::StatusOr<::grpc::ByteBuffer> answer) {
-          LogCall("ModelStreamInfer", answer.status(), context_.clock.Now() - started);
-          Answer(answer.ok() ? *std::move(answer) : call->Error(answer.status()));
-        });
+    InferenceCall::Start(call, std::move(arrival), std::move(done));
   }
 
   void Answer(::grpc::ByteBuffer answer) {

@@ -4,6 +4,8 @@
 #include <exception>
 #include <utility>
 
+#include "serving/access_log.h"
+
 namespace oriel::serving::grpc {
 
 void InferenceCall::Start(std::shared_ptr<InferenceCall> call, Arrival arrival,
@@ -12,6 +14,7 @@ void InferenceCall::Start(std::shared_ptr<InferenceCall> call, Arrival arrival,
   call->arrival_ = std::move(arrival);
   call->done_ = std::move(done);
   call->lease_ = UploadLease(context.uploads);
+  ++context.active;
   if (context.draining) {
     return call->Finish(Unavailable("the server is shutting down"));
   }
@@ -37,7 +40,8 @@ absl::Status InferenceCall::Begin(const std::shared_ptr<InferenceCall>& self) {
   if (IsCancelled(arrival_.cancellation)) return Cancelled("nobody waits for the answer");
   ASSIGN_OR_RETURN(const ModelSpec spec, Parse(std::move(arrival_.message)));
   ASSIGN_OR_RETURN(const auto model, context_.models.Get(spec));
-  ASSIGN_OR_RETURN(ClassifyRequest classify, Read(model->session()));
+  session_ = model->session().shared_from_this();
+  ASSIGN_OR_RETURN(ClassifyRequest classify, Read(*session_));
   classify.deadline = std::min(classify.deadline, arrival_.deadline);
   if (classify.priority == kDefaultPriority) classify.priority = arrival_.priority;
   classify.cancellation = arrival_.cancellation;
@@ -55,6 +59,7 @@ absl::Status InferenceCall::Begin(const std::shared_ptr<InferenceCall>& self) {
 
 absl::StatusOr<::grpc::ByteBuffer> InferenceCall::Answer(
     const std::vector<ImageAnswer>& answers) {
+  report_ = ReportOf(*session_, answers);
   for (size_t i = 0; i < answers.size(); ++i) {
     const absl::Status& status = answers[i].status;
     if (status.ok()) continue;
@@ -66,6 +71,8 @@ absl::StatusOr<::grpc::ByteBuffer> InferenceCall::Answer(
 void InferenceCall::Finish(absl::StatusOr<::grpc::ByteBuffer> answer) {
   // Given back before the client can know the answer.
   { const UploadLease returned = std::move(lease_); }
+  // After `done` the server may be gone.
+  --context_.active;
   std::exchange(done_, nullptr)(std::move(answer));
 }
 

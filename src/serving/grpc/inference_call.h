@@ -5,10 +5,12 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "serving/grpc/context.h"
+#include "serving/inference_report.h"
 #include "serving/priority.h"
 #include "serving/served_model.h"
 #include "serving/upload_budget.h"
@@ -36,6 +38,9 @@ class InferenceCall {
   // against the context's budget until `done` is called.
   static void Start(std::shared_ptr<InferenceCall> call, Arrival arrival, Done done);
 
+  // Once `done` is called: of a model that has answered, or has tried to.
+  const std::optional<InferenceReport>& report() const { return report_; }
+
  protected:
   // Which model to ask.
   virtual absl::StatusOr<ModelSpec> Parse(::grpc::ByteBuffer message) = 0;
@@ -54,6 +59,8 @@ class InferenceCall {
   const Context& context_;
   Arrival arrival_;
   UploadLease lease_;
+  std::shared_ptr<const model::Session> session_;
+  std::optional<InferenceReport> report_;
   Done done_;
 };
 

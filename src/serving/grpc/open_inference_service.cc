@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "inference/grpc_service.grpc.pb.h"
+#include "serving/grpc/call_log.h"
 #include "serving/grpc/infer_call.h"
 #include "serving/grpc/infer_messages.h"
 #include "serving/grpc/infer_stream.h"
@@ -200,66 +201,84 @@ class OpenInferenceService final : public Methods {
   ServerUnaryReactor* ServerLive(CallbackServerContext* call, const ByteBuffer* request,
                                  ByteBuffer* response) override {
     return AnswerNow(context_,
-                     {call, request, response, kProtocol, "ServerLive", Access::kPublic},
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/ServerLive", Access::kPublic},
                      Live);
   }
   ServerUnaryReactor* ServerReady(CallbackServerContext* call, const ByteBuffer* request,
                                   ByteBuffer* response) override {
     return AnswerNow(context_,
-                     {call, request, response, kProtocol, "ServerReady", Access::kPublic},
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/ServerReady", Access::kPublic},
                      Ready);
   }
   ServerUnaryReactor* ModelReady(CallbackServerContext* call, const ByteBuffer* request,
                                  ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "ModelReady"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/ModelReady"},
                      ModelIsReady);
   }
   ServerUnaryReactor* ServerMetadata(CallbackServerContext* call,
                                      const ByteBuffer* request,
                                      ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "ServerMetadata"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/ServerMetadata"},
                      DescribeServer);
   }
   ServerUnaryReactor* ModelMetadata(CallbackServerContext* call,
                                     const ByteBuffer* request,
                                     ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "ModelMetadata"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/ModelMetadata"},
                      DescribeModel);
   }
   ServerUnaryReactor* ModelConfig(CallbackServerContext* call, const ByteBuffer* request,
                                   ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "ModelConfig"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/ModelConfig"},
                      ConfigureModel);
   }
   ServerUnaryReactor* ModelStatistics(CallbackServerContext* call,
                                       const ByteBuffer* request,
                                       ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "ModelStatistics"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/ModelStatistics"},
                      TellStatistics);
   }
   ServerUnaryReactor* RepositoryIndex(CallbackServerContext* call,
                                       const ByteBuffer* request,
                                       ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "RepositoryIndex"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/inference.GRPCInferenceService/RepositoryIndex"},
                      ListRepository);
   }
   ServerUnaryReactor* RepositoryModelLoad(CallbackServerContext* call,
                                           const ByteBuffer* request,
                                           ByteBuffer* response) override {
     return Control<inference::RepositoryModelLoadRequest>(
-        {call, request, response, kProtocol, "RepositoryModelLoad", Access::kAdmin},
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/RepositoryModelLoad", Access::kAdmin},
         &ModelRepository::Load);
   }
   ServerUnaryReactor* RepositoryModelUnload(CallbackServerContext* call,
                                             const ByteBuffer* request,
                                             ByteBuffer* response) override {
     return Control<inference::RepositoryModelUnloadRequest>(
-        {call, request, response, kProtocol, "RepositoryModelUnload", Access::kAdmin},
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/RepositoryModelUnload", Access::kAdmin},
         &ModelRepository::Unload);
   }
   ServerUnaryReactor* ModelInfer(CallbackServerContext* call, const ByteBuffer* request,
                                  ByteBuffer* response) override {
-    return StartInference(context_, {call, request, response, kProtocol, "ModelInfer"},
+    return StartInference(context_,
+                          {call, request, response, kProtocol,
+                           "/inference.GRPCInferenceService/ModelInfer"},
                           std::make_shared<InferCall>(context_));
   }
   ::grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* ModelStreamInfer(
@@ -270,52 +289,68 @@ class OpenInferenceService final : public Methods {
                                                const ByteBuffer* request,
                                                ByteBuffer* response) override {
     return Refuse(
-        context_, {call, request, response, kProtocol, "SystemSharedMemoryStatus"},
+        context_,
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/SystemSharedMemoryStatus"},
         Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* SystemSharedMemoryRegister(CallbackServerContext* call,
                                                  const ByteBuffer* request,
                                                  ByteBuffer* response) override {
     return Refuse(
-        context_, {call, request, response, kProtocol, "SystemSharedMemoryRegister"},
+        context_,
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/SystemSharedMemoryRegister"},
         Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* SystemSharedMemoryUnregister(CallbackServerContext* call,
                                                    const ByteBuffer* request,
                                                    ByteBuffer* response) override {
     return Refuse(
-        context_, {call, request, response, kProtocol, "SystemSharedMemoryUnregister"},
+        context_,
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/SystemSharedMemoryUnregister"},
         Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* CudaSharedMemoryStatus(CallbackServerContext* call,
                                              const ByteBuffer* request,
                                              ByteBuffer* response) override {
     return Refuse(
-        context_, {call, request, response, kProtocol, "CudaSharedMemoryStatus"},
+        context_,
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/CudaSharedMemoryStatus"},
         Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* CudaSharedMemoryRegister(CallbackServerContext* call,
                                                const ByteBuffer* request,
                                                ByteBuffer* response) override {
     return Refuse(
-        context_, {call, request, response, kProtocol, "CudaSharedMemoryRegister"},
+        context_,
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/CudaSharedMemoryRegister"},
         Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* CudaSharedMemoryUnregister(CallbackServerContext* call,
                                                  const ByteBuffer* request,
                                                  ByteBuffer* response) override {
     return Refuse(
-        context_, {call, request, response, kProtocol, "CudaSharedMemoryUnregister"},
+        context_,
+        {call, request, response, kProtocol,
+         "/inference.GRPCInferenceService/CudaSharedMemoryUnregister"},
         Unimplemented("there is no shared memory: send tensors in the request"));
   }
   ServerUnaryReactor* TraceSetting(CallbackServerContext* call, const ByteBuffer* request,
                                    ByteBuffer* response) override {
-    return Refuse(context_, {call, request, response, kProtocol, "TraceSetting"},
+    return Refuse(context_,
+                  {call, request, response, kProtocol,
+                   "/inference.GRPCInferenceService/TraceSetting"},
                   Unimplemented("there is no tracing"));
   }
   ServerUnaryReactor* LogSettings(CallbackServerContext* call, const ByteBuffer* request,
                                   ByteBuffer* response) override {
-    return Refuse(context_, {call, request, response, kProtocol, "LogSettings"},
+    return Refuse(context_,
+                  {call, request, response, kProtocol,
+                   "/inference.GRPCInferenceService/LogSettings"},
                   Unimplemented("the log is set when the server starts: --log-level"));
   }
 
@@ -334,13 +369,17 @@ class OpenInferenceService final : public Methods {
       status = open_inference::CheckControl(context_.models, admission.is_admin);
     }
     if (status.ok()) status = ParseMessage(*call.request, kMaxSmallMessageBytes, request);
-    if (!status.ok()) return FinishNow(call, status, inference::Opaque());
+    if (!status.ok()) return FinishNow(context_, call, status, inference::Opaque());
     ServerUnaryReactor* reactor = call.context->DefaultReactor();
-    (context_.models.*control)(request.model_name(),
-                               [reactor, call](const absl::Status& done) {
-                                 *call.response = SerializeMessage(inference::Opaque());
-                                 reactor->Finish(ToGrpc(done, call.protocol));
-                               });
+    auto log = std::make_shared<CallLog>(context_, *call.context, call.method,
+                                         call.protocol, call.request->Length());
+    (context_.models.*control)(
+        request.model_name(), [reactor, call, log](const absl::Status& done) {
+          *call.response = SerializeMessage(inference::Opaque());
+          const ::grpc::Status status = ToGrpc(done, call.protocol);
+          log->Record(status, 0);
+          reactor->Finish(status);
+        });
     return reactor;
   }
 

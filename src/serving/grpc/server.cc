@@ -14,7 +14,9 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
-#include <set>
+#include <random>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -59,10 +61,51 @@ std::shared_ptr<::grpc::ServerCredentials> Credentials(
   return tls::TlsServerCredentials(options);
 }
 
+// Why a server cannot listen gRPC tells its log alone: there it is taken from.
+class ListenErrors {
+ public:
+  static ListenErrors& Instance() {
+    static auto* const errors = new ListenErrors;  // gRPC's threads may outlive main
+    return *errors;
+  }
+
+  void Begin() {
+    MutexLock lock(mutex_);
+    ++listening_;
+    reason_.clear();
+  }
+  // What the system said since Begin; "" for nothing.
+  std::string End() {
+    MutexLock lock(mutex_);
+    --listening_;
+    return reason_;
+  }
+  // False when nobody is about to listen.
+  bool Take(std::string_view message) {
+    constexpr std::string_view kKey = "os_error:\"";
+    MutexLock lock(mutex_);
+    if (listening_ == 0) return false;
+    const size_t start = message.find(kKey);
+    if (start != std::string_view::npos) {
+      message.remove_prefix(start + kKey.size());
+      reason_ = message.substr(0, message.find('"'));
+    }
+    return true;
+  }
+
+ private:
+  Mutex mutex_;
+  int listening_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string reason_ ABSL_GUARDED_BY(mutex_);
+};
+
 void LogFromGrpc(gpr_log_func_args* args) {
-  const auto level = args->severity == GPR_LOG_SEVERITY_ERROR  ? spdlog::level::warn
-                     : args->severity == GPR_LOG_SEVERITY_INFO ? spdlog::level::debug
-                                                               : spdlog::level::trace;
+  if (args->severity == GPR_LOG_SEVERITY_ERROR &&
+      ListenErrors::Instance().Take(args->message)) {
+    return;
+  }
+  const auto level = args->severity == GPR_LOG_SEVERITY_ERROR ? spdlog::level::warn
+                                                              : spdlog::level::debug;
   spdlog::log(level, "gRPC: {}", args->message);
 }
 
@@ -86,7 +129,7 @@ std::string Address(const std::string& host, uint16_t port) {
 
 class Server::Impl {
  public:
-  Impl(ModelRepository& models, WorkerPool& pool, Clock& clock,
+  Impl(ModelRepository& models, WorkerPool& pool, Clock& clock, Metrics& metrics,
        const std::atomic<bool>& draining, const ServerOptions& options)
       : options_(options),
         context_{.models = models,
@@ -98,7 +141,12 @@ class Server::Impl {
                  .max_message_bytes = options.max_message_bytes,
                  .max_stream_requests = options.max_stream_requests,
                  .uploads = std::make_shared<UploadBudget>(options.max_upload_bytes),
+                 .metrics = metrics,
+                 .active = active_,
+                 .requests = requests_,
+                 .request_prefix = fmt::format("{:08x}", std::random_device()()),
                  .gatekeeper = options.gatekeeper,
+                 .administration = options.administration,
                  .trusted_proxies = options.trusted_proxies} {}
 
   ~Impl() {
@@ -121,9 +169,12 @@ class Server::Impl {
     const std::string address = Address(options_.host, options_.port);
     builder.AddListeningPort(address, Credentials(options_.tls), &port);
     SetLimits(builder);
+    ListenErrors::Instance().Begin();
     server_ = builder.BuildAndStart();
+    const std::string reason = ListenErrors::Instance().End();
     if (server_ == nullptr || port == 0) {
-      return Unavailable("cannot listen for gRPC at {}: is the port taken?", address);
+      return Unavailable("cannot listen for gRPC at {}: {}", address,
+                         reason.empty() ? "gRPC does not say why" : reason);
     }
     port_ = static_cast<uint16_t>(port);
     UpdateHealth(false);
@@ -163,9 +214,14 @@ class Server::Impl {
     while (!context_.draining && !Pause()) UpdateHealth(true);
     UpdateHealth(false);
     streams_.Drain();
+    // Until what was accepted is answered the server takes calls, and refuses them: one
+    // that came upon a server that gRPC shuts down would be cancelled without a reason.
     const auto grace =
         context_.draining ? options_.drain_grace : std::chrono::milliseconds(0);
-    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    const auto end = std::chrono::system_clock::now() + grace;
+    while (active_ > 0 && std::chrono::system_clock::now() < end && !Pause()) {
+    }
+    server_->Shutdown(end);
   }
 
   // True when the server is to end.
@@ -191,6 +247,8 @@ class Server::Impl {
   }
 
   const ServerOptions options_;
+  std::atomic<int> active_{0};
+  std::atomic<uint64_t> requests_{0};
   const Context context_;
   InferStreams streams_;
   std::vector<std::unique_ptr<::grpc::Service>> services_;  // outlive server_
@@ -208,9 +266,10 @@ Server::~Server() = default;
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ModelRepository& models,
                                                       WorkerPool& pool, Clock& clock,
+                                                      Metrics& metrics,
                                                       const std::atomic<bool>& draining,
                                                       const ServerOptions& options) {
-  auto impl = std::make_unique<Impl>(models, pool, clock, draining, options);
+  auto impl = std::make_unique<Impl>(models, pool, clock, metrics, draining, options);
   RETURN_IF_ERROR(impl->Listen());
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

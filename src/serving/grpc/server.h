@@ -18,6 +18,7 @@
 #include "serving/clock.h"
 #include "serving/gatekeeper.h"
 #include "serving/http/client_address.h"
+#include "serving/metrics.h"
 #include "serving/model_repository.h"
 #include "serving/worker_pool.h"
 
@@ -43,6 +44,7 @@ struct ServerOptions {
   std::chrono::milliseconds drain_grace{30'000};
   std::optional<TlsFiles> tls;       // none: in the clear
   Gatekeeper* gatekeeper = nullptr;  // null: everybody may do everything
+  bool administration = true;        // false: there is another address for it
   // Whose x-forwarded-for is believed.
   std::vector<http::Network> trusted_proxies;
 };
@@ -54,6 +56,7 @@ class Server {
   // arguments outlive the server. kUnavailable names the address that is taken.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ModelRepository& models,
                                                        WorkerPool& pool, Clock& clock,
+                                                       Metrics& metrics,
                                                        const std::atomic<bool>& draining,
                                                        const ServerOptions& options);
   // Ends without grace, but for what the models are computing.

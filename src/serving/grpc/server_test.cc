@@ -45,20 +45,24 @@ TEST_F(ServerTest, TakenPortIsAnErrorThatNamesIt) {
   ServerOptions options;
   options.port = server_->port();
   const auto second =
-      Server::Start(*repository_, pool_, Clock::Real(), draining_, options);
+      Server::Start(*repository_, pool_, Clock::Real(), *metrics_, draining_, options);
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(Message(second.status())),
-              testing::HasSubstr(fmt::format("127.0.0.1:{}", server_->port())));
+              testing::HasSubstr(
+                  fmt::format("127.0.0.1:{}: Address already in use", server_->port())));
 }
 
 TEST_F(ServerTest, DrainingAnswersWhatWasAccepted) {
   StartServer();
   BeginInference();
   draining_ = true;
-  ::grpc::ClientContext context;
-  inference::ModelInferResponse response;
-  EXPECT_EQ(stub_->ModelInfer(&context, request_, &response).error_code(),
-            ::grpc::StatusCode::UNAVAILABLE);
+  for (int i = 0; i < 3; ++i) {
+    ::grpc::ClientContext context;
+    inference::ModelInferResponse response;
+    EXPECT_GRPC_ERROR(stub_->ModelInfer(&context, request_, &response), UNAVAILABLE,
+                      "shutting down");
+    std::this_thread::sleep_for(milliseconds(100));
+  }
   session_->run_gate().Open();
   const ::grpc::Status status = done_.get_future().get();
   EXPECT_TRUE(status.ok()) << status.error_message();
@@ -73,6 +77,29 @@ TEST_F(ServerTest, GraceEnds) {
   EXPECT_FALSE(done_.get_future().get().ok());
   session_->run_gate().Open();
   server_->Wait();
+}
+
+TEST_F(ServerTest, CallsAreCounted) {
+  StartServer();
+  BeginInference();
+  session_->run_gate().Open();
+  ASSERT_TRUE(done_.get_future().get().ok());
+  const std::string text = metrics_->Text();
+  EXPECT_THAT(text, testing::HasSubstr("open_inference_grpc"));
+  EXPECT_THAT(text, testing::HasSubstr("/inference.GRPCInferenceService/ModelInfer"));
+  EXPECT_EQ(context_.GetServerTrailingMetadata().count("x-request-id"), 1u);
+}
+
+TEST_F(ServerTest, AdministrationElsewhere) {
+  options_.administration = false;
+  repository_options_.load_on_demand = true;
+  StartServer();
+  stub_ = inference::GRPCInferenceService::NewStub(channel_);
+  inference::RepositoryModelLoadRequest load;
+  load.set_model_name("fake");
+  inference::RepositoryModelLoadResponse loaded;
+  EXPECT_GRPC_ERROR(stub_->RepositoryModelLoad(&context_, load, &loaded), UNIMPLEMENTED,
+                    "address of its own");
 }
 
 TEST_F(ServerTest, EndsWithoutDraining) {

@@ -38,9 +38,10 @@ class GrpcServerTest : public testing::Test {
           return ServedModel::Create(session_, model_options_, pool_, Clock::Real());
         },
         Clock::Real());
+    metrics_ = std::make_unique<Metrics>(*repository_);
     if (with_model) LoadModel();
-    ASSERT_OK_AND_ASSIGN(
-        server_, Server::Start(*repository_, pool_, Clock::Real(), draining_, options_));
+    ASSERT_OK_AND_ASSIGN(server_, Server::Start(*repository_, pool_, Clock::Real(),
+                                                *metrics_, draining_, options_));
     ::grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetMaxSendMessageSize(-1);
@@ -78,6 +79,7 @@ class GrpcServerTest : public testing::Test {
   std::shared_ptr<FakeSession> session_ = std::make_shared<FakeSession>();
   TemporaryDirectory folder_;
   std::unique_ptr<ModelRepository> repository_;
+  std::unique_ptr<Metrics> metrics_;
   WorkerPool pool_{2, 1000};
   std::atomic<bool> draining_{false};
   std::unique_ptr<Server> server_;

@@ -178,27 +178,34 @@ class PredictionService final : public PredictionMethods {
 
   ServerUnaryReactor* Predict(CallbackServerContext* call, const ByteBuffer* request,
                               ByteBuffer* response) override {
-    return Start<PredictCall>({call, request, response, kProtocol, "Predict"});
+    return Start<PredictCall>({call, request, response, kProtocol,
+                               "/tensorflow.serving.PredictionService/Predict"});
   }
   ServerUnaryReactor* Classify(CallbackServerContext* call, const ByteBuffer* request,
                                ByteBuffer* response) override {
-    return Start<ClassifyCall>({call, request, response, kProtocol, "Classify"});
+    return Start<ClassifyCall>({call, request, response, kProtocol,
+                                "/tensorflow.serving.PredictionService/Classify"});
   }
   ServerUnaryReactor* MultiInference(CallbackServerContext* call,
                                      const ByteBuffer* request,
                                      ByteBuffer* response) override {
     return Start<MultiInferenceCall>(
-        {call, request, response, kProtocol, "MultiInference"});
+        {call, request, response, kProtocol,
+         "/tensorflow.serving.PredictionService/MultiInference"});
   }
   ServerUnaryReactor* Regress(CallbackServerContext* call, const ByteBuffer* request,
                               ByteBuffer* response) override {
-    return Refuse(context_, {call, request, response, kProtocol, "Regress"},
+    return Refuse(context_,
+                  {call, request, response, kProtocol,
+                   "/tensorflow.serving.PredictionService/Regress"},
                   tfs::NoRegression());
   }
   ServerUnaryReactor* GetModelMetadata(CallbackServerContext* call,
                                        const ByteBuffer* request,
                                        ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "GetModelMetadata"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/tensorflow.serving.PredictionService/GetModelMetadata"},
                      DescribeModel);
   }
 
@@ -229,7 +236,9 @@ class ModelService final : public ModelMethods {
   ServerUnaryReactor* GetModelStatus(CallbackServerContext* call,
                                      const ByteBuffer* request,
                                      ByteBuffer* response) override {
-    return AnswerNow(context_, {call, request, response, kProtocol, "GetModelStatus"},
+    return AnswerNow(context_,
+                     {call, request, response, kProtocol,
+                      "/tensorflow.serving.ModelService/GetModelStatus"},
                      TellStatus);
   }
   ServerUnaryReactor* HandleReloadConfigRequest(CallbackServerContext* call,
@@ -237,7 +246,8 @@ class ModelService final : public ModelMethods {
                                                 ByteBuffer* response) override {
     return AnswerNow(
         context_,
-        {call, request, response, kProtocol, "HandleReloadConfigRequest", Access::kAdmin},
+        {call, request, response, kProtocol,
+         "/tensorflow.serving.ModelService/HandleReloadConfigRequest", Access::kAdmin},
         RefuseConfig);
   }
 

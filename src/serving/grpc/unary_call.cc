@@ -2,11 +2,12 @@
 
 #include <google/protobuf/empty.pb.h>
 #include <grpcpp/server_context.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
+
+#include "serving/grpc/call_log.h"
 
 namespace oriel::serving::grpc {
 namespace {
@@ -15,9 +16,12 @@ namespace {
 class InferenceReactor final : public ::grpc::ServerUnaryReactor {
  public:
   InferenceReactor(const Context& context, const UnaryCall& call)
-      : context_(context), call_(call), started_(context.clock.Now()) {}
+      : context_(context),
+        call_(call),
+        log_(context, *call.context, call.method, call.protocol, call.request->Length()) {
+  }
 
-  void Run(std::shared_ptr<InferenceCall> inference, int priority) {
+  void Run(const std::shared_ptr<InferenceCall>& inference, int priority) {
     InferenceCall::Arrival arrival;
     // Else gRPC would keep the bytes until the call ends, beside the parsed message. The
     // buffer was made by gRPC for this call, and nobody reads it again.
@@ -25,13 +29,14 @@ class InferenceReactor final : public ::grpc::ServerUnaryReactor {
     arrival.deadline = DeadlineOf(context_, *call_.context);
     arrival.priority = priority;
     arrival.cancellation = cancellation_;
-    InferenceCall::Start(std::move(inference), std::move(arrival),
-                         [this](absl::StatusOr<::grpc::ByteBuffer> answer) {
-                           if (answer.ok()) *call_.response = *std::move(answer);
-                           LogCall(call_.method, answer.status(),
-                                   context_.clock.Now() - started_);
-                           Finish(ToGrpc(answer.status(), call_.protocol));
-                         });
+    InferenceCall::Start(
+        inference, std::move(arrival),
+        [this, inference](absl::StatusOr<::grpc::ByteBuffer> answer) {
+          if (answer.ok()) *call_.response = *std::move(answer);
+          const ::grpc::Status status = ToGrpc(answer.status(), call_.protocol);
+          log_.Record(status, call_.response->Length(), false, inference->report());
+          Finish(status);
+        });
   }
 
  private:
@@ -40,16 +45,11 @@ class InferenceReactor final : public ::grpc::ServerUnaryReactor {
 
   const Context& context_;
   const UnaryCall call_;
-  const TimePoint started_;
+  const CallLog log_;
   const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
 };
 
 }  // namespace
-
-void LogCall(const char* method, const absl::Status& status, Duration took) {
-  spdlog::info("gRPC {} {} {:.1f} ms", method, absl::StatusCodeToString(status.code()),
-               Milliseconds(took));
-}
 
 TimePoint DeadlineOf(const Context& context, const ::grpc::CallbackServerContext& call) {
   const TimePoint now = context.clock.Now();
@@ -64,31 +64,35 @@ TimePoint DeadlineOf(const Context& context, const ::grpc::CallbackServerContext
                                            std::shared_ptr<InferenceCall> inference) {
   const Admission admission = Admit(context, *call.context, call.access);
   if (!admission.status.ok()) {
-    return FinishNow(call, admission.status, google::protobuf::Empty());
+    return FinishNow(context, call, admission.status, google::protobuf::Empty());
   }
   const auto priority =
       NumberIn(*call.context, "x-request-priority", kFirstPriority, kLastPriority);
   if (!priority.ok()) {
-    return FinishNow(call, priority.status(), google::protobuf::Empty());
+    return FinishNow(context, call, priority.status(), google::protobuf::Empty());
   }
   auto* reactor = new InferenceReactor(context, call);
-  reactor->Run(std::move(inference), priority->value_or(kDefaultPriority));
+  reactor->Run(inference, priority->value_or(kDefaultPriority));
   return reactor;
 }
 
 ::grpc::ServerUnaryReactor* Refuse(const Context& context, const UnaryCall& call,
                                    const absl::Status& why) {
   const Admission admission = Admit(context, *call.context, call.access);
-  return FinishNow(call, admission.status.ok() ? why : admission.status,
+  return FinishNow(context, call, admission.status.ok() ? why : admission.status,
                    google::protobuf::Empty());
 }
 
-::grpc::ServerUnaryReactor* FinishNow(const UnaryCall& call, const absl::Status& status,
+::grpc::ServerUnaryReactor* FinishNow(const Context& context, const UnaryCall& call,
+                                      const absl::Status& status,
                                       const google::protobuf::Message& response) {
+  const CallLog log(context, *call.context, call.method, call.protocol,
+                    call.request->Length());
   if (status.ok()) *call.response = SerializeMessage(response);
-  spdlog::debug("gRPC {} {}", call.method, absl::StatusCodeToString(status.code()));
+  const ::grpc::Status told = ToGrpc(status, call.protocol);
+  log.Record(told, call.response->Length(), call.access == Access::kPublic);
   ::grpc::ServerUnaryReactor* reactor = call.context->DefaultReactor();
-  reactor->Finish(ToGrpc(status, call.protocol));
+  reactor->Finish(told);
   return reactor;
 }
 

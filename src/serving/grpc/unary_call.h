@@ -24,22 +24,20 @@ struct UnaryCall {
   const ::grpc::ByteBuffer* request;
   ::grpc::ByteBuffer* response;
   Protocol protocol;
-  const char* method;  // for the log; lives for ever
+  const char* method;  // "/package.Service/Method"; lives for ever
   Access access = Access::kUse;
 };
 
 // When the client stops waiting, and at the latest the server's own timeout from now.
 TimePoint DeadlineOf(const Context& context, const ::grpc::CallbackServerContext& call);
 
-// One line for each inference, as HTTP has one for each request.
-void LogCall(const char* method, const absl::Status& status, Duration took);
-
 // Answers on the pool and by the model.
 ::grpc::ServerUnaryReactor* StartInference(const Context& context, const UnaryCall& call,
                                            std::shared_ptr<InferenceCall> inference);
 
 // Answers at once with `status`, and where that is OK with `response`.
-::grpc::ServerUnaryReactor* FinishNow(const UnaryCall& call, const absl::Status& status,
+::grpc::ServerUnaryReactor* FinishNow(const Context& context, const UnaryCall& call,
+                                      const absl::Status& status,
                                       const google::protobuf::Message& response);
 
 // Answers with `why` whoever may call at all.
@@ -56,7 +54,7 @@ template <typename Request, typename Response>
   absl::Status status = Admit(context, *call.context, call.access).status;
   if (status.ok()) status = ParseMessage(*call.request, kMaxSmallMessageBytes, request);
   if (status.ok()) status = answer(context, request, response);
-  return FinishNow(call, status, response);
+  return FinishNow(context, call, status, response);
 }
 
 }  // namespace oriel::serving::grpc

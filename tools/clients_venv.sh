@@ -18,6 +18,7 @@ packages=(
   numpy==2.4.6
   requests==2.34.2
   prometheus-client==0.26.0
+  schemathesis==4.32.5
 )
 # It would bring TensorFlow, which tools/tensorflow_venv.sh has already.
 packages_alone=(tensorflow-serving-api==2.21.0)

@@ -106,7 +106,9 @@ absl::StatusOr<ModelDirectory> FindDefaultModel(const fs::path& root) {
   for (const char* name : kDefaultModels) {
     if (const auto newest = NewestVersion(root / name)) return DescribeDirectory(*newest);
   }
-  if (!ListModels(root).empty()) {
+  const std::vector<ModelDirectory> exported = ListModels(root);
+  if (exported.size() == 1) return exported[0];
+  if (!exported.empty()) {
     return NotFound("{}; name the one to use with --model", ExportedModels(root));
   }
   return NotFound(

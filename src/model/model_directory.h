@@ -47,7 +47,7 @@ absl::StatusOr<ModelDirectory> FindModel(std::string_view model,
                                          const std::filesystem::path& root);
 
 // What is meant when no model is named: the first of kDefaultModels that is
-// exported. kNotFound that tells how to export one.
+// exported, else the one that is. kNotFound that tells how to export one.
 absl::StatusOr<ModelDirectory> FindDefaultModel(const std::filesystem::path& root);
 inline constexpr const char* kDefaultModels[] = {"inception_resnet_v2",
                                                  "efficientnet_lite2"};

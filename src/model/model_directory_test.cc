@@ -109,6 +109,8 @@ TEST_F(ModelDirectoryTest, PrefersTheFullModel) {
   EXPECT_THAT(std::string(Message(FindDefaultModel(root()).status())),
               HasSubstr("oriel export inception_resnet_v2"));
   Make("something", "1");
+  EXPECT_EQ(FindDefaultModel(root())->name, "something");
+  Make("something_else", "1");
   EXPECT_THAT(std::string(Message(FindDefaultModel(root()).status())),
               HasSubstr("--model"));
   Make("efficientnet_lite2", "1");
@@ -116,7 +118,7 @@ TEST_F(ModelDirectoryTest, PrefersTheFullModel) {
   Make("inception_resnet_v2", "1");
   EXPECT_EQ(FindDefaultModel(root())->name, "inception_resnet_v2");
   const auto all = ListModels(root());
-  ASSERT_EQ(all.size(), 3);
+  ASSERT_EQ(all.size(), 4);
   EXPECT_EQ(all[0].name, "efficientnet_lite2");
 }
 

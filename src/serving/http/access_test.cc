@@ -137,9 +137,10 @@ TEST_F(ServerTest, RequestsMaySayHowLongTheyWait) {
                      "X-Request-Priority: 10\r\n"))
                 .status,
             200);
-  for (const char* header : {"X-Request-Timeout-Ms: 0", "X-Request-Timeout-Ms: 1.5",
-                             "X-Request-Timeout-Ms: soon", "X-Request-Priority: 0",
-                             "X-Request-Priority: 11", "X-Request-Priority: 1 2"}) {
+  for (const char* header :
+       {"X-Request-Timeout-Ms: 0", "X-Request-Timeout-Ms: 1.5",
+        "X-Request-Timeout-Ms: soon", "X-Request-Timeout-Ms:", "X-Request-Priority: 0",
+        "X-Request-Priority: 11", "X-Request-Priority: 1 2"}) {
     ExpectJsonError(
         Ask(Post("/api/classify", FakeImage(1), std::string(header) + "\r\n")), 400);
   }

@@ -82,7 +82,8 @@ ApiDescription Describe(const json::value& root) {
   ApiDescription api;
   api.about = Text(root.at("info").as_object(), "description");
   for (const json::value& tag : root.at("tags").as_array()) {
-    ApiGroup group = {Text(tag.as_object(), "name"), Text(tag.as_object(), "description"), {}};
+    ApiGroup group = {
+        Text(tag.as_object(), "name"), Text(tag.as_object(), "description"), {}};
     for (const auto& [path, item] : root.at("paths").as_object()) {
       for (const char* method : {"get", "post"}) {
         const json::value* operation = item.as_object().if_contains(method);
@@ -116,8 +117,9 @@ void GetOpenApi(App& app, Request request, Responder responder) {
 void GetApiPage(App& app, Request request, Responder responder) {
   auto api = DescribeApi(app.web.openapi().body);
   if (!api.ok()) {
-    return std::move(responder).Send(ErrorResponse(ProblemFrom(Internal("{}", Message(api.status()))),
-                                                   request.head, Audience::kPerson, app.web));
+    return std::move(responder).Send(
+        ErrorResponse(ProblemFrom(Internal("{}", Message(api.status()))), request.head,
+                      Audience::kPerson, app.web));
   }
   // As the client sees the server; a proxy may have ended its TLS.
   api->address = std::string(request.head.Header("host"));

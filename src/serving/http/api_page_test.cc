@@ -65,8 +65,9 @@ TEST_F(ApiPageTest, TheHostIsTextOnThePage) {
 }
 
 TEST(DescribeApiTest, Errors) {
-  for (const char* text : {"", "{}", "[]", R"({"info":1,"tags":[],"paths":{}})",
-                           R"({"info":{},"tags":[{"name":"a"}],"paths":{"/":{"get":{}}}})"}) {
+  for (const char* text :
+       {"", "{}", "[]", R"({"info":1,"tags":[],"paths":{}})",
+        R"({"info":{},"tags":[{"name":"a"}],"paths":{"/":{"get":{}}}})"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(DescribeApi(text).status())) << text;
   }
 }

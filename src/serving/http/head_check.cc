@@ -135,8 +135,8 @@ std::optional<Problem> Admit(const ServerOptions& options, const Route& route,
 absl::StatusOr<std::optional<int64_t>> NumberIn(const RequestHead& head,
                                                 std::string_view name, int64_t least,
                                                 int64_t most) {
+  if (!head.HasHeader(name)) return std::nullopt;
   const std::string_view text = TrimWhitespace(head.Header(name));
-  if (text.empty()) return std::nullopt;
   int64_t value = 0;
   const char* last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, value);

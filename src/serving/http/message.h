@@ -44,6 +44,7 @@ struct RequestHead {
 
   // The header's first value; "" when there is none. Names ignore case.
   std::string_view Header(std::string_view name) const;
+  bool HasHeader(std::string_view name) const;
   // Null when there is none.
   const std::string* Query(std::string_view name) const;
 };

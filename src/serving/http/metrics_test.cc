@@ -44,6 +44,8 @@ TEST_F(MetricsEndpointTest, CountsWhatHappened) {
                      R"({"instances":[{"b64":"iVBORw0KGgox"},{"b64":"iVBORw0KGgoy"}]})"))
                 .status,
             200);
+  // What ends after its answer is out.
+  while (server_->connections() > 0 || pending() > 0) std::this_thread::yield();
   const std::string text = Scrape();
   const auto value = [&](const std::string& name, const std::string& labels) {
     return Value(text, fmt::format("{}{{{}}}", name, labels));

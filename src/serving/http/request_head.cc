@@ -80,6 +80,9 @@ absl::Status ParseTarget(std::string_view target, RequestHead& head) {
     return InvalidArgument("the request target is malformed");
   }
   for (const auto& parameter : url->params()) {
+    if (head.Query(std::string(parameter.key)) != nullptr) {
+      return InvalidArgument("an argument of the address comes twice");
+    }
     head.query.emplace_back(std::string(parameter.key), std::string(parameter.value));
   }
   return absl::OkStatus();

@@ -21,7 +21,8 @@ RequestHead MakeRequestHead(const HeadParser& parser);
 // HTTP/1.0, no Host or several (RFC 9112, sections 3.2 and 6).
 absl::Status CheckFraming(const HeadParser& parser);
 
-// Path and query from the request target: origin form or absolute form.
+// Path and query from the request target: origin form or absolute form. An argument that
+// comes twice is an error.
 absl::Status ParseTarget(std::string_view target, RequestHead& head);
 
 }  // namespace oriel::serving::http

@@ -144,10 +144,8 @@ class PredictCall : public InferenceCall {
     RETURN_IF_ERROR(by_row_ ? reader.ReadRows(*rows) : reader.ReadColumns(*columns));
     ASSIGN_OR_RETURN(ClassifyRequest classify, std::move(reader).Finish());
     classify.probabilities = signature_ == kDefaultSignature;
-    classify.top_k = 0;
-    if (!classify.probabilities) {
-      ASSIGN_OR_RETURN(classify.top_k, TopKOf(app(), head()));
-    }
+    ASSIGN_OR_RETURN(const int top_k, TopKOf(app(), head()));
+    classify.top_k = classify.probabilities ? 0 : top_k;
     return classify;
   }
 

@@ -22,6 +22,7 @@
 
 #include "base/utf8.h"
 #include "serving/access_log.h"
+#include "serving/http/body_sink.h"
 #include "serving/http/content_coding.h"
 #include "serving/http/cors.h"
 #include "serving/http/head_check.h"
@@ -39,7 +40,6 @@ using boost::system::error_code;
 
 constexpr auto kTuple = net::as_tuple(net::use_awaitable);
 constexpr size_t kReadSize = 64 << 10;
-constexpr size_t kFirstReserve = 1 << 20;
 constexpr size_t kIdleReadSize = 512;
 constexpr auto kDisconnectLook = std::chrono::milliseconds(200);
 constexpr auto kCloseTlsTimeout = std::chrono::seconds(1);
@@ -135,57 +135,6 @@ struct Connection::Exchange {
   Audience audience() const {
     return route != nullptr ? route->audience : Audience::kProgram;
   }
-};
-
-// Where the bytes of a body go, as they are meant: into the request, or its form.
-class Connection::BodySink {
- public:
-  BodySink(Exchange& exchange, std::optional<MultipartParser>& form, uint64_t length,
-           uint64_t max_bytes)
-      : exchange_(exchange), form_(form), length_(length), max_bytes_(max_bytes) {}
-
-  std::optional<Problem> Take(std::string_view bytes) {
-    if (!exchange_.lease.Grow(bytes.size())) {
-      return Problem{429, "too many uploads at the same time"};
-    }
-    if (form_.has_value()) {
-      const absl::Status status = form_->Feed(bytes);
-      if (absl::IsResourceExhausted(status)) {
-        return Problem{413, std::string(Message(status))};
-      }
-      if (!status.ok()) return ProblemFrom(status);
-      return std::nullopt;
-    }
-    std::string& body = exchange_.request.body;
-    if (body.capacity() - body.size() < bytes.size()) {
-      body.reserve(std::max<uint64_t>(std::min<uint64_t>(length_, 2 * body.capacity()),
-                                      body.size() + bytes.size()));
-    }
-    body += bytes;
-    return std::nullopt;
-  }
-
-  std::optional<Problem> TakeCompressed(Decompressor& decompressor,
-                                        std::string_view bytes) {
-    std::optional<Problem> problem;
-    const absl::Status status = decompressor.Feed(bytes, [&](std::string_view out) {
-      decompressed_ += out.size();
-      problem = decompressed_ > max_bytes_
-                    ? Problem{413, fmt::format("the upload holds more than {} bytes",
-                                               max_bytes_)}
-                    : Take(out);
-      return problem.has_value() ? ResourceExhausted("refused") : absl::OkStatus();
-    });
-    if (!problem.has_value() && !status.ok()) problem = ProblemFrom(status);
-    return problem;
-  }
-
- private:
-  Exchange& exchange_;
-  std::optional<MultipartParser>& form_;
-  const uint64_t length_;
-  const uint64_t max_bytes_;
-  uint64_t decompressed_ = 0;
 };
 
 struct Connection::Mailbox {
@@ -413,21 +362,11 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
   Request& request = exchange.request;
   exchange.lease = UploadLease(context_.uploads);
 
-  std::optional<MultipartParser> form;
-  const std::string_view type = request.head.Header("content-type");
-  if (ToLower(type.substr(0, 19)) == "multipart/form-data") {
-    auto created = MultipartParser::Create(type);
-    if (!created.ok()) co_return ProblemFrom(created.status());
-    form = *std::move(created);
-  }
-  std::optional<Decompressor> decompressor;
-  const auto coding = ParseContentEncoding(request.head.Header("content-encoding"));
-  if (coding.value_or(ContentCoding::kIdentity) != ContentCoding::kIdentity) {
-    decompressor.emplace(*coding);
-  }
   const uint64_t length = head_parser.content_length().value_or(0);
   beast::http::request_parser<beast::http::buffer_body> parser(std::move(head_parser));
   parser.body_limit(options.max_body_bytes);
+  BodySink sink(request, exchange.lease, length, options.max_body_bytes);
+  if (auto refusal = sink.Begin()) co_return refusal;
 
   // A body that is here already was not held back.
   if (exchange.expects_continue && buffer_.size() == 0) {
@@ -440,8 +379,6 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
   const TimePoint begin = TimePoint::clock::now();
   const auto chunk = std::make_unique<char[]>(kReadSize);
   uint64_t received = 0;
-  BodySink sink(exchange, form, length, options.max_body_bytes);
-  if (!form.has_value()) request.body.reserve(std::min<uint64_t>(length, kFirstReserve));
   while (!parser.is_done()) {
     auto& body = parser.get().body();
     body.data = chunk.get();
@@ -468,20 +405,10 @@ net::awaitable<std::optional<Problem>> Connection::ReadBody(Exchange& exchange,
     if (bytes.empty()) continue;
     received += bytes.size();
     exchange.body_bytes = received;
-    auto refusal = decompressor.has_value() ? sink.TakeCompressed(*decompressor, bytes)
-                                            : sink.Take(bytes);
+    auto refusal = sink.Take(bytes);
     if (refusal.has_value()) co_return refusal;
   }
-  if (decompressor.has_value()) {
-    const absl::Status status = decompressor->Finish();
-    if (!status.ok()) co_return ProblemFrom(status);
-  }
-  if (form.has_value()) {
-    auto parts = std::move(*form).Finish();
-    if (!parts.ok()) co_return ProblemFrom(parts.status());
-    request.form = *std::move(parts);
-  }
-  co_return std::nullopt;
+  co_return sink.Finish();
 }
 
 void Connection::WatchForDisconnect(std::shared_ptr<Mailbox> mailbox) {

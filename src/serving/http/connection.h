@@ -48,7 +48,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   // One request and what becomes of it.
   struct Exchange;
-  class BodySink;
   // The answer on its way from a worker to this thread.
   struct Mailbox;
 

@@ -356,6 +356,10 @@ TEST_F(OpenInferenceServiceTest, PriorityOfTheMetadata) {
   }
 }
 
+// That a call was cancelled, or that its time is up, a server knows later than the
+// client.
+constexpr auto kServerLearns = std::chrono::milliseconds(500);
+
 TEST_F(OpenInferenceServiceTest, CancelledCallsCostNoRun) {
   Start();
   session_->preprocess_gate().Close();
@@ -367,8 +371,7 @@ TEST_F(OpenInferenceServiceTest, CancelledCallsCostNoRun) {
   session_->preprocess_gate().AwaitArrived(1);
   context.TryCancel();
   EXPECT_EQ(done.get_future().get().error_code(), ::grpc::StatusCode::CANCELLED);
-  // The server learns of it a little later than the client.
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  std::this_thread::sleep_for(kServerLearns);
   session_->preprocess_gate().Open();
   while (pending() > 0) std::this_thread::yield();
   EXPECT_EQ(session_->runs(), warm_up_runs_);
@@ -381,6 +384,7 @@ TEST_F(OpenInferenceServiceTest, DeadlineOfTheCall) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
   EXPECT_EQ(stub_->ModelInfer(&context, Images({1}), &response_).error_code(),
             ::grpc::StatusCode::DEADLINE_EXCEEDED);
+  std::this_thread::sleep_for(kServerLearns);
   session_->preprocess_gate().Open();
   while (pending() > 0) std::this_thread::yield();
   EXPECT_EQ(session_->runs(), warm_up_runs_);

@@ -42,10 +42,10 @@ std::optional<Problem> BodySink::Take(std::string_view bytes) {
   std::optional<Problem> problem;
   const absl::Status status = decompressor_->Feed(bytes, [&](std::string_view out) {
     decompressed_ += out.size();
-    problem = decompressed_ > max_bytes_
-                  ? Problem{413, fmt::format("the upload holds more than {} bytes",
-                                             max_bytes_)}
-                  : Put(out);
+    problem =
+        decompressed_ > max_bytes_
+            ? Problem{413, fmt::format("the upload holds more than {} bytes", max_bytes_)}
+            : Put(out);
     return problem.has_value() ? ResourceExhausted("refused") : absl::OkStatus();
   });
   if (!problem.has_value() && !status.ok()) problem = ProblemFrom(status);

@@ -1,5 +1,5 @@
-// Where the bytes of a body go as they come: unpacked where they were compressed, into the
-// request or, part by part, into its form. Private to the server.
+// Where the bytes of a body go as they come: unpacked where they were compressed, into
+// the request or, part by part, into its form. Private to the server.
 #pragma once
 
 #include <cstdint>

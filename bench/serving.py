@@ -76,7 +76,7 @@ class Bench:
         share = f", {percent(result.rate / alone)} of the network alone" if alone else ""
         self.rows.append((title, f"{result.rate:.1f} images/s{share}; p50 {ms(result.p50)} ms, "
                                  f"p99 {ms(result.p99)} ms; {result.answered} answered, "
-                                 f"{result.lost} lost"))
+                                 f"{result.refused} refused, {result.lost} lost"))
 
     def http(self):
         alone = self.network_alone()

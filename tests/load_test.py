@@ -29,6 +29,7 @@ class Load(unittest.TestCase):
                     "1000 idle connections", "3 new versions under load"):
             self.assertIn(row, done.stdout)
         self.assertNotIn(" 0 answered", done.stdout)
+        self.assertIn(" 0 refused, 0 lost", done.stdout)
         self.assertIn("got 429", done.stdout)
 
 

@@ -25,7 +25,8 @@ class Load:
     p50: float   # seconds
     p99: float
     answered: int
-    lost: int    # sent, and neither answered nor still under way at the end
+    refused: int  # 429 and its like
+    lost: int     # sent, and neither answered nor refused nor under way at the end
 
 
 def wrk(address, photo, connections, seconds):
@@ -37,7 +38,8 @@ def wrk(address, photo, connections, seconds):
         check=True, capture_output=True, text=True, env=os.environ | {"PATH": PATH}).stdout
     result = next(json.loads(line[7:]) for line in out.splitlines() if line.startswith("RESULT "))
     lost = sum(result[k] for k in ("other", "connect", "read", "write", "timeout"))
-    return Load(result["ok"] / result["seconds"], result["p50"], result["p99"], result["ok"], lost)
+    return Load(result["ok"] / result["seconds"], result["p50"], result["p99"], result["ok"],
+                result["refused"], lost)
 
 
 def ghz(address, photo, model, callers, seconds):
@@ -61,7 +63,9 @@ def ghz(address, photo, model, callers, seconds):
     result = json.loads(done.stdout)
     at = {p["percentage"]: p["latency"] / 1e9 for p in result["latencyDistribution"]}
     ok = result["statusCodeDistribution"].get("OK", 0)
-    return Load(result["rps"], at[50], at[99], ok, result["count"] - ok)
+    refused = result["statusCodeDistribution"].get("Unavailable", 0)  # as Triton has it
+    seconds = result["total"] / 1e9
+    return Load(ok / seconds, at[50], at[99], ok, refused, result["count"] - ok - refused)
 
 
 @dataclasses.dataclass
